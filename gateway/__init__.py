@@ -1,0 +1,1 @@
+"""An authenticating HTTP gateway for Nexus operations."""

@@ -1,0 +1,112 @@
+"""What the rooms of the gateway say to each other: frozen values that know nothing of HTTP, JWT or an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class Verb(StrEnum):
+    """What a caller wants done with an operation; the last part of a permission."""
+
+    START = "start"
+    CANCEL = "cancel"
+    RESULT = "result"
+    DESCRIBE = "describe"
+    LIST = "list"
+    TERMINATE = "terminate"
+    SIGNAL = "signal"
+    RETRY = "retry"
+
+
+class OperationState(StrEnum):
+    """State of an operation, as the Nexus specification's OperationInfo spells it."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """Who owns an operation: callers of one issuer and one namespace share theirs, nobody else sees them."""
+
+    issuer: str
+    namespace: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """A verified caller.
+
+    ``namespace`` is the caller's own (from the issuer's ``namespace_claim``), not the one its operations run in;
+    ``expires_at`` is in seconds since the epoch.
+    """
+
+    issuer: str
+    subject: str
+    namespace: str
+    permissions: frozenset[str] = frozenset()
+    claims: Mapping[str, Any] = field(default=_NOTHING, compare=False, repr=False)
+    token_id: str | None = None
+    expires_at: float = 0.0
+
+    @property
+    def tenant(self) -> Tenant:
+        """The tenant whose operations this caller may touch."""
+        return Tenant(self.issuer, self.namespace)
+
+
+@dataclass(frozen=True, slots=True)
+class OperationAddress:
+    """Endpoint, service and operation: where a request is going."""
+
+    endpoint: str
+    service: str
+    operation: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One ``allow`` (or ``deny``) rule of an endpoint.
+
+    Every selector that is given has to match; a selector left ``None`` matches everything. All but ``verbs`` are globs;
+    those of ``operations`` are matched against ``service/operation``.
+    """
+
+    issuers: tuple[str, ...] | None = None
+    namespaces: tuple[str, ...] | None = None
+    subjects: tuple[str, ...] | None = None
+    operations: tuple[str, ...] | None = None
+    verbs: frozenset[Verb] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """A mounted endpoint: where its handlers run and who may call them."""
+
+    name: str
+    engine: str
+    namespace: str
+    task_queue: str
+    services: tuple[str, ...]
+    allow: tuple[Rule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What authorization said.
+
+    ``visible`` tells whether the caller may do anything at all with the service: where it is false the answer must not
+    differ from that for a service that does not exist. ``reason`` is for the log and the audit line, never for the caller.
+    """
+
+    allowed: bool
+    visible: bool
+    reason: str

@@ -1,0 +1,1 @@
+"""The handler plugins that ship with the gateway."""
