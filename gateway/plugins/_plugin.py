@@ -1,0 +1,34 @@
+"""The two values a plugin author deals with: what a plugin offers, and what it may know about the gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class HandlerPlugin:
+    """What one plugin offers.
+
+    ``services`` are *instances* of classes decorated with ``@nexusrpc.handler.service_handler``; the gateway serves
+    those of them that an endpoint lists. ``workflows`` and ``activities`` are what ``nexus-gateway worker`` registers.
+    """
+
+    services: Sequence[object]
+    workflows: Sequence[type[Any]] = ()
+    activities: Sequence[Callable[..., Any]] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PluginContext:
+    """What a plugin that is a callable is called with.
+
+    ``service_name`` is the gateway's own name in telemetry, ``endpoints`` the names of the configured endpoints in the
+    order of the file, ``environ`` the environment of the process: a plugin reads its own settings from there.
+    """
+
+    service_name: str = "nexus-gateway"
+    endpoints: tuple[str, ...] = ()
+    environ: Mapping[str, str] = field(default=MappingProxyType({}), repr=False)

@@ -1,0 +1,113 @@
+"""Which operations an endpoint has: the plugins' services, mounted where the configuration lists them.
+
+Installed is not exposed. Each endpoint gets a nexusrpc ``Handler`` of its own that knows only the services listed for
+it, so that a service which is not listed is unknown there in every respect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from nexusrpc.handler import Handler, OperationHandlerMiddleware
+
+from gateway.model import Endpoint, OperationAddress
+
+if TYPE_CHECKING:
+    from nexusrpc import OperationDefinition
+    from nexusrpc.handler._core import ServiceHandler
+
+    from gateway.plugins import LoadedPlugin
+
+_NO_MIDDLEWARE: Mapping[str, Sequence[OperationHandlerMiddleware]] = MappingProxyType({})
+
+
+class RegistryError(Exception):
+    """The configuration lists services that no plugin offers; ``faults`` has one line for each, with its key."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(self.faults))
+
+
+@dataclass(frozen=True, kw_only=True)
+class MountedEndpoint:
+    """An endpoint together with the handler that serves it.
+
+    ``services`` are its operation definitions by service name, then by operation name.
+    """
+
+    endpoint: Endpoint
+    handler: Handler
+    services: Mapping[str, Mapping[str, OperationDefinition[Any, Any]]]
+
+    def operation(self, service: str, operation: str) -> OperationDefinition[Any, Any] | None:
+        """The definition of an operation, or ``None`` where the endpoint has no such service or operation."""
+        operations = self.services.get(service)
+        return None if operations is None else operations.get(operation)
+
+    def addresses(self) -> tuple[OperationAddress, ...]:
+        """Every operation that can be called here, in the order of the configuration and of the service class."""
+        return tuple(
+            OperationAddress(self.endpoint.name, service, operation)
+            for service, operations in self.services.items()
+            for operation in operations
+        )
+
+
+class Registry:
+    """All mounted endpoints, by name."""
+
+    def __init__(self, mounted: Sequence[MountedEndpoint]) -> None:
+        self._mounted = {entry.endpoint.name: entry for entry in mounted}
+
+    @classmethod
+    def build(
+        cls,
+        plugins: Sequence[LoadedPlugin],
+        endpoints: Sequence[Endpoint],
+        middleware: Mapping[str, Sequence[OperationHandlerMiddleware]] = _NO_MIDDLEWARE,
+    ) -> Registry:
+        """Mount on each endpoint the services it lists, behind the middleware given for that endpoint's name.
+
+        Raises:
+            RegistryError: An endpoint lists a service that no plugin offers.
+        """
+        installed = {name: service for plugin in plugins for name, service in plugin.services.items()}
+        faults = [
+            _not_installed(endpoint, service, installed)
+            for endpoint in endpoints
+            for service in endpoint.services
+            if service not in installed
+        ]
+        if faults:
+            raise RegistryError(faults)
+        return cls([_mount(endpoint, installed, middleware.get(endpoint.name, ())) for endpoint in endpoints])
+
+    def resolve(self, endpoint: str) -> MountedEndpoint | None:
+        """The endpoint of that name, or ``None``."""
+        return self._mounted.get(endpoint)
+
+    def endpoints(self) -> tuple[MountedEndpoint, ...]:
+        """Every endpoint, in the order of the configuration."""
+        return tuple(self._mounted.values())
+
+
+def _mount(
+    endpoint: Endpoint,
+    installed: Mapping[str, ServiceHandler],
+    middleware: Sequence[OperationHandlerMiddleware],
+) -> MountedEndpoint:
+    listed = [installed[name] for name in dict.fromkeys(endpoint.services)]
+    return MountedEndpoint(
+        endpoint=endpoint,
+        handler=Handler(listed, middleware=middleware),
+        services={entry.service.name: entry.service.operation_definitions for entry in listed},
+    )
+
+
+def _not_installed(endpoint: Endpoint, service: str, installed: Mapping[str, ServiceHandler]) -> str:
+    known = ", ".join(repr(name) for name in sorted(installed)) or "none"
+    return f"endpoints.{endpoint.name}.services: {service!r} is not installed (installed services: {known})"
