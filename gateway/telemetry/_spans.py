@@ -1,0 +1,168 @@
+"""Spans: one SERVER span for a request, one CLIENT span for each attempt at a callback.
+
+No exception is recorded on either: messages and stack traces may hold what a caller sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import ContextVar, Token
+from time import perf_counter
+from typing import TYPE_CHECKING, Final, Self
+
+from opentelemetry import context as otel_context
+from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, format_trace_id, set_span_in_context
+
+from gateway.telemetry._metrics import ABORTED, OTHER, OUTCOMES, Metrics, RequestKey
+from gateway.telemetry._propagation import extract
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from opentelemetry.context import Context
+
+AttributeValue = str | bool | int | float
+
+request_id: Final[ContextVar[str | None]] = ContextVar("nexus_request_id", default=None)
+"""The id of the request that the current task works on; every log line carries it."""
+
+# The outcomes that are the gateway's or the engine's fault: the ones that answer with a status of 500 or more.
+_SERVER_FAULTS: Final = frozenset({"UNKNOWN", "INTERNAL", "NOT_IMPLEMENTED", "UNAVAILABLE", "UPSTREAM_TIMEOUT"})
+
+
+class RequestSpan:
+    """The SERVER span of one request and, when it ends, the request's metrics.
+
+    Until :meth:`name` is called the request is counted under ``_OTHER``; only names from the registry may be given.
+    """
+
+    __slots__ = (
+        "_headers",
+        "_method",
+        "_metrics",
+        "_names",
+        "_outcome",
+        "_request_id",
+        "_request_id_token",
+        "_span",
+        "_started",
+        "_status",
+        "_token",
+        "_tracer",
+        "_verb",
+    )
+
+    def __init__(self, tracer: Tracer, metrics: Metrics, verb: str, headers: Mapping[str, str], method: str) -> None:
+        self._tracer = tracer
+        self._metrics = metrics
+        self._verb = verb
+        self._headers = headers
+        self._method = method
+        self._names = (OTHER, OTHER, OTHER)
+        self._outcome: str | None = None
+        self._status = 0
+        self._request_id: str | None = None
+        self._request_id_token: Token[str | None] | None = None
+        self._span: Span
+        self._token: Token[Context]
+
+    def name(self, endpoint: str, service: str | None = None, operation: str | None = None) -> None:
+        """Say where the request goes, in names that the registry knows; ``None`` for one that it does not."""
+        self._names = (endpoint, service or OTHER, operation or OTHER)
+
+    def request_id(self, value: str) -> None:
+        """Note the request's id, here and in the log lines that are written until the span ends."""
+        self._request_id = value
+        token = request_id.set(value)
+        if self._request_id_token is None:
+            self._request_id_token = token
+
+    def outcome(self, value: str) -> None:
+        """Note how it ended: succeeded, started, failed, canceled, running, or a handler error's type."""
+        self._outcome = value if value in OUTCOMES else OTHER
+
+    def status(self, code: int) -> None:
+        """Note the HTTP status of the answer."""
+        self._status = code
+
+    @property
+    def trace_id(self) -> str:
+        """The trace's id, 32 hexadecimal digits."""
+        return format_trace_id(self._span.get_span_context().trace_id)
+
+    def __enter__(self) -> Self:
+        self._started = perf_counter()
+        parent = extract(self._headers)
+        self._span = self._tracer.start_span(
+            f"nexus.{self._verb} {OTHER}/{OTHER}",
+            parent,
+            SpanKind.SERVER,
+            record_exception=False,
+            set_status_on_exception=False,
+        )
+        self._token = otel_context.attach(set_span_in_context(self._span, parent))
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
+        outcome = self._outcome or _outcome_of(kind)
+        endpoint, service, operation = self._names
+        if self._span.is_recording():
+            self._describe(outcome)
+        self._span.end()
+        otel_context.detach(self._token)
+        if self._request_id_token is not None:
+            request_id.reset(self._request_id_token)
+        elapsed = perf_counter() - self._started
+        self._metrics.request(RequestKey(endpoint, service, operation, self._verb, outcome), elapsed)
+
+    def _describe(self, outcome: str) -> None:
+        endpoint, service, operation = self._names
+        method = f"{service}/{operation}"
+        attributes: dict[str, AttributeValue] = {
+            "rpc.system.name": "nexus",
+            "rpc.method": method,
+            "nexus.endpoint": endpoint,
+            "nexus.service": service,
+            "nexus.operation": operation,
+            "nexus.outcome": outcome,
+            "http.request.method": self._method,
+        }
+        if self._request_id is not None:
+            attributes["nexus.request_id"] = self._request_id
+        if self._status:
+            attributes["http.response.status_code"] = self._status
+        if outcome in _SERVER_FAULTS:
+            attributes["error.type"] = outcome
+            self._span.set_status(StatusCode.ERROR)
+        self._span.update_name(f"nexus.{self._verb} {method}")
+        self._span.set_attributes(attributes)
+
+
+def _outcome_of(exception: type[BaseException] | None) -> str:
+    if exception is None:
+        return OTHER
+    # A client that goes away cancels its own request.
+    return ABORTED if issubclass(exception, asyncio.CancelledError) else "INTERNAL"
+
+
+class ClientSpan:
+    """A CLIENT span that is current: what the rooms without OpenTelemetry may say about it."""
+
+    __slots__ = ("_span",)
+
+    def __init__(self, span: Span) -> None:
+        self._span = span
+
+    def attribute(self, key: str, value: AttributeValue) -> None:
+        """Set one attribute."""
+        self._span.set_attribute(key, value)
+
+    def event(self, name: str, attributes: Mapping[str, AttributeValue] | None = None) -> None:
+        """Add a point in time."""
+        self._span.add_event(name, attributes)
+
+    def fail(self, error_type: str) -> None:
+        """Mark the span as failed. ``error_type`` is a constant or an exception's class, never its message."""
+        self._span.set_attribute("error.type", error_type)
+        self._span.set_status(StatusCode.ERROR)
