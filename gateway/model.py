@@ -53,7 +53,7 @@ class Principal:
     subject: str
     namespace: str
     permissions: frozenset[str] = frozenset()
-    claims: Mapping[str, Any] = field(default=_NOTHING, compare=False, repr=False)
+    claims: Mapping[str, Any] = field(default_factory=lambda: _NOTHING, compare=False, repr=False)
     token_id: str | None = None
     expires_at: float = 0.0
 

@@ -49,11 +49,11 @@ class MountedEndpoint:
         return None if operations is None else operations.get(operation)
 
     def addresses(self) -> tuple[OperationAddress, ...]:
-        """Every operation that can be called here, in the order of the configuration and of the service class."""
+        """Every operation that can be called here: services in the order of the configuration, operations by name."""
         return tuple(
             OperationAddress(self.endpoint.name, service, operation)
             for service, operations in self.services.items()
-            for operation in operations
+            for operation in sorted(operations)
         )
 
 

@@ -19,15 +19,15 @@ def caller() -> Principal:
     """The verified principal that called the running operation handler.
 
     Raises:
-        NoCallerError: Outside an operation handler that the gateway runs: in a workflow or an activity (pass on what they
-            need in their input), at import time, or where a plain Temporal worker serves the same handler class.
+        NoCallerError: Outside an operation handler that the gateway runs: in a workflow or an activity (pass on what
+            they need in their input), at import time, or where a plain Temporal worker serves the same handler class.
     """
     try:
         return _CALLER.get()
     except LookupError:
         raise NoCallerError(
-            "there is no caller here: gateway.plugins.caller() answers only inside an operation handler that the gateway"
-            " runs, not in a workflow, an activity or a handler served by a plain Temporal worker"
+            "there is no caller here: gateway.plugins.caller() answers only inside an operation handler that the"
+            " gateway runs, not in a workflow, an activity or a handler served by a plain Temporal worker"
         ) from None
 
 

@@ -31,4 +31,4 @@ class PluginContext:
 
     service_name: str = "nexus-gateway"
     endpoints: tuple[str, ...] = ()
-    environ: Mapping[str, str] = field(default=MappingProxyType({}), repr=False)
+    environ: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
