@@ -1,0 +1,1 @@
+"""The HTTP edge: routes, limits, health; it decides nothing."""
