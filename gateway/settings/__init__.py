@@ -1,0 +1,42 @@
+"""The configuration: one YAML file, environment variables over it, and the gateway's own values out of it."""
+
+from gateway.settings._border import endpoints, token_keys
+from gateway.settings._faults import SettingsError
+from gateway.settings._loading import load_settings
+from gateway.settings._models import (
+    CallbackSettings,
+    EndpointSettings,
+    EngineSettings,
+    IssuerSettings,
+    KeyRefreshSettings,
+    LimitSettings,
+    RuleSettings,
+    ServerSettings,
+    Settings,
+    TelemetrySettings,
+    TlsSettings,
+    TokenKeySettings,
+    TokenSettings,
+)
+from gateway.settings._schema import settings_schema
+
+__all__ = (
+    "CallbackSettings",
+    "EndpointSettings",
+    "EngineSettings",
+    "IssuerSettings",
+    "KeyRefreshSettings",
+    "LimitSettings",
+    "RuleSettings",
+    "ServerSettings",
+    "Settings",
+    "SettingsError",
+    "TelemetrySettings",
+    "TlsSettings",
+    "TokenKeySettings",
+    "TokenSettings",
+    "endpoints",
+    "load_settings",
+    "settings_schema",
+    "token_keys",
+)

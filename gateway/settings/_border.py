@@ -1,0 +1,76 @@
+"""Where settings end: from here on the gateway knows its own values only."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import TYPE_CHECKING
+
+from gateway.model import Endpoint, Rule
+from gateway.settings._faults import SettingsError
+from gateway.tokens import SECRET_BYTES, TokenKey
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gateway.settings._models import EndpointSettings, RuleSettings, Settings, TokenKeySettings
+
+
+def endpoints(settings: Settings) -> tuple[Endpoint, ...]:
+    """The endpoints to mount, in the file's order."""
+    return tuple(_endpoint(name, endpoint) for name, endpoint in settings.endpoints.items())
+
+
+def _endpoint(name: str, endpoint: EndpointSettings) -> Endpoint:
+    return Endpoint(
+        name=name,
+        engine=endpoint.engine,
+        namespace=endpoint.namespace,
+        task_queue=endpoint.task_queue,
+        services=endpoint.services,
+        allow=tuple(_rule(rule) for rule in endpoint.allow),
+    )
+
+
+def _rule(rule: RuleSettings) -> Rule:
+    return Rule(
+        issuers=rule.issuers,
+        namespaces=rule.namespaces,
+        subjects=rule.subjects,
+        operations=rule.operations,
+        verbs=rule.verbs,
+    )
+
+
+def token_keys(settings: Settings, environ: Mapping[str, str]) -> tuple[TokenKey, ...]:
+    """The keys that seal operation tokens, read from the variables that the settings name; the first seals.
+
+    Raises:
+        SettingsError: with a line for each variable that is missing or does not hold 32 bytes in base64url.
+    """
+    keys: list[TokenKey] = []
+    faults: list[str] = []
+    for index, key in enumerate(settings.tokens.keys):
+        secret = _secret(key, environ)
+        if isinstance(secret, str):
+            faults.append(f"environment: {key.secret_env}: {secret} (tokens.keys.{index}, id {key.id})")
+        else:
+            keys.append(TokenKey(id=key.id, secret=secret))
+    if faults:
+        raise SettingsError(faults)
+    return tuple(keys)
+
+
+def _secret(key: TokenKeySettings, environ: Mapping[str, str]) -> bytes | str:
+    """The secret's bytes, or what is wrong with it; the text itself is never repeated."""
+    text = environ.get(key.secret_env, "").strip()
+    if not text:
+        return f"is not set; it must hold {SECRET_BYTES} random bytes in base64url"
+    unpadded = text.rstrip("=")
+    try:
+        secret = base64.b64decode(unpadded + "=" * (-len(unpadded) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return f"is not base64url; it must hold {SECRET_BYTES} random bytes in base64url"
+    if len(secret) != SECRET_BYTES:
+        return f"holds {len(secret)} bytes; it must hold {SECRET_BYTES} random bytes in base64url"
+    return secret

@@ -1,0 +1,148 @@
+"""Environment variables over the file: ``NEXUS_GATEWAY__SERVER__PORT=9000``.
+
+A variable's name is a path: keys of the file in any case, list items by number, joined by two underscores. What a shell
+cannot spell in a name (a dash or a dot in an endpoint's name) is written as one underscore. A variable may also hold a
+whole list or section, as YAML or JSON.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from gateway.settings._faults import Path, nearest
+from gateway.settings._shapes import Listed, Scalar, Section, Shape, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PREFIX = "NEXUS_GATEWAY__"
+
+
+@dataclass(slots=True)
+class Overlay:
+    """The file's tree with the environment's values in it, which variable set what, and what was wrong with them."""
+
+    tree: dict[str, Any]
+    origins: dict[Path, str] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+
+
+class _Misnamed(Exception):  # noqa: N818 - never leaves this module
+    pass
+
+
+def overlay(tree: dict[str, Any], root: Shape, environ: Mapping[str, str]) -> Overlay:
+    """Put every ``NEXUS_GATEWAY__`` variable into ``tree``, outer paths before inner ones; nothing is raised."""
+    result = Overlay(tree)
+    found = [(name, name[len(PREFIX) :].split("__")) for name in environ if name.upper().startswith(PREFIX)]
+    for name, parts in sorted(found, key=lambda item: (len(item[1]), [_number(part) for part in item[1]])):
+        try:
+            path = _put(result.tree, root, parts, environ[name])
+        except _Misnamed as error:
+            result.faults.append(f"environment: {name}: {error}")
+            continue
+        if result.origins.get(path, name) != name:
+            result.faults.append(f"environment: {name}: sets the same key as {result.origins[path]}; unset one")
+        result.origins[path] = name
+    return result
+
+
+def _number(part: str) -> tuple[int, str]:
+    return (int(part), "") if part.isdecimal() and part.isascii() else (-1, part.upper())
+
+
+def _put(tree: dict[str, Any], root: Shape, parts: list[str], text: str) -> Path:
+    """Set the value at ``parts``; returns the path in the file's own spelling."""
+    node: Any = tree
+    shape = root
+    path: list[str | int] = []
+    spelled: list[str] = []
+    for index, part in enumerate(parts):
+        key, inner = _step(node, shape, part, spelled)
+        path.append(key)
+        spelled.append(str(key))
+        if index == len(parts) - 1:
+            _assign(node, key, _read(text, inner))
+            break
+        node, shape = _descend(node, key, inner), inner
+    return tuple(path)
+
+
+def _step(node: Any, shape: Shape, part: str, spelled: list[str]) -> tuple[str | int, Shape]:  # noqa: ANN401 - a YAML tree
+    match shape:
+        case Section(fields):
+            key = part.lower()
+            if key not in fields:
+                guess = nearest(key, tuple(fields))
+                raise _Misnamed(f"unknown key; the nearest valid one is {variable((*spelled, str(guess)))}")
+            return key, fields[key]
+        case Table(element):
+            return _named(node, part), element
+        case Listed(element):
+            count = len(node) if isinstance(node, list) else 0
+            if not part.isdecimal() or not part.isascii() or int(part) > count:
+                raise _Misnamed(f"{part or 'an empty name'} is no item of the list; the next free one is {count}")
+            return int(part), element
+        case Scalar():
+            raise _Misnamed(f"unknown key; the nearest valid one is {variable(spelled)}")
+
+
+def _named(node: Any, part: str) -> str:  # noqa: ANN401 - a YAML tree
+    """The key of the file that a variable means, or the new key that it makes."""
+    if not part:
+        raise _Misnamed("a name is missing between the underscores")
+    known = [key for key in node if isinstance(key, str) and _folded(key) == _folded(part)]
+    if len(known) > 1:
+        raise _Misnamed(f"could mean {' or '.join(sorted(known))}; set the whole section instead")
+    return known[0] if known else part.lower()
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[^A-Z0-9]", "_", name.upper())
+
+
+def variable(path: tuple[str, ...] | list[str]) -> str:
+    """The environment variable that sets the key at ``path``."""
+    return PREFIX + "__".join(_folded(part) for part in path)
+
+
+def _descend(node: Any, key: str | int, inner: Shape) -> Any:  # noqa: ANN401 - a YAML tree
+    present = node[key] if isinstance(node, dict) and key in node else None
+    if isinstance(node, list) and isinstance(key, int) and key < len(node):
+        present = node[key]
+    wanted = list if isinstance(inner, Listed) else dict
+    if isinstance(present, wanted):
+        return present
+    if present is not None:
+        raise _Misnamed("goes into a key that the file sets to a single value")
+    _assign(node, key, wanted())
+    return node[key]
+
+
+def _assign(node: Any, key: str | int, value: Any) -> None:  # noqa: ANN401 - a YAML tree
+    if isinstance(node, list) and key == len(node):
+        node.append(value)
+    else:
+        node[key] = value
+
+
+def _read(text: str, shape: Shape) -> Any:  # noqa: ANN401 - a YAML tree
+    match shape:
+        case Scalar(text=True, nullable=nullable):
+            return None if nullable and text in ("", "null") else text
+        case Scalar():
+            return _yaml(text, otherwise=text)
+        case _:
+            # Not YAML: leave it as text, and the model says what it should have been.
+            return _yaml(text, otherwise=text)
+
+
+def _yaml(text: str, otherwise: str) -> Any:  # noqa: ANN401 - a YAML tree
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return otherwise

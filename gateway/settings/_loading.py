@@ -1,0 +1,52 @@
+"""File and environment in, settings out, or every fault at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from gateway.settings._checks import cross_faults
+from gateway.settings._environment import overlay
+from gateway.settings._faults import Fault, SettingsError, from_pydantic, render
+from gateway.settings._models import Settings
+from gateway.settings._reading import NotReadable, read_tree
+from gateway.settings._shapes import Shape, shape_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+
+def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
+    """The settings of the YAML file at ``path`` with ``NEXUS_GATEWAY__…`` variables of ``environ`` over it.
+
+    Raises:
+        SettingsError: with one line for each fault of the file, the environment and both together.
+    """
+    root = shape_of(Settings)
+    try:
+        tree = read_tree(path.read_bytes())
+    except OSError as error:
+        raise SettingsError([f"{path}: cannot be read: {error.strerror or 'input/output error'}"]) from None
+    except NotReadable as error:
+        raise SettingsError(render(error.faults, str(path), {})) from None
+    merged = overlay(tree, root, environ)
+    settings, faults = _validate(merged.tree, root, path.absolute().parent)
+    faults += cross_faults(merged.tree)
+    lines = (*merged.faults, *render(faults, str(path), merged.origins))
+    if lines or settings is None:
+        raise SettingsError(lines)
+    return settings
+
+
+def _validate(tree: dict[str, Any], root: Shape, directory: Path) -> tuple[Settings | None, list[Fault]]:
+    try:
+        return Settings.model_validate(tree, context={"directory": directory}), []
+    except ValidationError as error:
+        return None, list(_in_own_words(error, root))
+
+
+def _in_own_words(error: ValidationError, root: Shape) -> Iterator[Fault]:
+    for detail in error.errors(include_url=False, include_input=False):
+        yield from_pydantic(detail, root)

@@ -1,0 +1,285 @@
+"""The configuration file, key by key.
+
+These models say what each key may hold by itself; what two keys must agree on is checked in ``_checks``, so that one
+wrong key never hides another. The descriptions are what ``nexus-gateway config schema`` shows in an editor.
+"""
+
+from datetime import timedelta
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from gateway.model import Verb
+from gateway.settings._values import (
+    Address,
+    ByteSize,
+    CallbackPattern,
+    ConfigPath,
+    Count,
+    Duration,
+    KeyId,
+    KeyUrl,
+    Name,
+    PluginName,
+    Port,
+    PositiveDuration,
+    SegmentName,
+    VariableName,
+    WebUrl,
+)
+
+Algorithm = Literal["ES256", "RS256", "EdDSA", "Ed25519"]
+_FAMILIES = {"ES256": "EC", "RS256": "RSA", "EdDSA": "OKP", "Ed25519": "OKP"}
+
+Globs = Annotated[tuple[Name, ...], Field(min_length=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=False)
+
+
+class ServerSettings(_Section):
+    """Where the gateway listens, and how the engine reaches it."""
+
+    host: Name = Field(default="127.0.0.1", description="Address to listen on.", examples=["127.0.0.1", "0.0.0.0"])  # noqa: S104 - an example of what a container needs
+    port: Port = Field(default=8080, description="Port of the Nexus interface; 0 takes a free one.")
+    admin_port: Port | None = Field(
+        default=8081, description="Port of health, readiness and metrics; null turns that listener off."
+    )
+    public_url: WebUrl | None = Field(
+        default=None,
+        description="Where the engine reaches this gateway with completions, also behind a proxy. "
+        "By default http:// with the listener's own host and port.",
+        examples=["https://nexus.example.com"],
+    )
+
+    @field_validator("public_url")
+    @classmethod
+    def _without_trailing_slash(cls, value: str | None) -> str | None:
+        return value.rstrip("/") if value else value
+
+
+class KeyRefreshSettings(_Section):
+    """How an issuer's keys are kept fresh; the provider's Cache-Control decides within these bounds."""
+
+    min_interval: PositiveDuration = Field(
+        default=timedelta(minutes=1), description="Keys are not fetched more often than this by the clock."
+    )
+    max_interval: PositiveDuration = Field(
+        default=timedelta(minutes=30),
+        description="Keys are fetched at least this often: a withdrawn key lives no longer.",
+    )
+    cooldown: PositiveDuration = Field(
+        default=timedelta(seconds=10), description="Shortest time between two fetches caused by unknown key ids."
+    )
+    stale_for: PositiveDuration = Field(
+        default=timedelta(hours=12),
+        description="How long the last good keys serve while the provider cannot be reached.",
+    )
+    timeout: PositiveDuration = Field(default=timedelta(seconds=5), description="Time limit of one fetch, all in all.")
+
+
+class IssuerSettings(_Section):
+    """An issuer of accepted tokens. Exactly one of jwks_file, jwks_uri and discovery tells where its keys are."""
+
+    issuer: Name = Field(description="The exact text of the iss claim.", examples=["https://issuer.example.com"])
+    audiences: tuple[Name, ...] = Field(
+        min_length=1, description="A token must name one of these in its aud claim.", examples=[["nexus-gateway"]]
+    )
+    algorithms: tuple[Algorithm, ...] = Field(
+        default=("ES256",),
+        min_length=1,
+        description="Signature algorithms accepted from this issuer; all of one family (RFC 8725 section 3.1). "
+        "EdDSA and Ed25519 are two names of one algorithm (RFC 9864).",
+    )
+    jwks_file: ConfigPath | None = Field(
+        default=None, description="A file with the issuer's JSON Web Key Set; it is read again when it changes."
+    )
+    jwks_uri: KeyUrl | None = Field(
+        default=None, description="URL of the issuer's JSON Web Key Set; https, or http on loopback."
+    )
+    discovery: bool = Field(
+        default=False, description="Find the keys by OpenID Connect Discovery, below the issuer's own URL."
+    )
+    namespace_claim: Name = Field(default="namespace", description="The claim that holds the caller's namespace.")
+    permissions_claim: Name = Field(
+        default="permissions", description="The claim that holds permissions: a list, or one text separated by spaces."
+    )
+    subject_claim: Name = Field(default="sub", description="The claim that names the caller.")
+    require_permissions: bool = Field(
+        default=False, description="Whether a permission in the token must cover the request, beside an allow rule."
+    )
+    typ: Name | None = Field(
+        default=None,
+        description="The exact typ header to require, such as at+jwt. By default none, JWT and at+jwt are accepted.",
+        examples=["at+jwt"],
+    )
+    leeway: Duration = Field(
+        default=timedelta(seconds=5), description="How far the issuer's clock and this one may differ."
+    )
+    max_lifetime: PositiveDuration | None = Field(
+        default=None, description="Refuse tokens that were issued for longer than this; they must then carry iat."
+    )
+    key_refresh: KeyRefreshSettings = Field(
+        default=KeyRefreshSettings(), description="How keys from jwks_uri or discovery are kept fresh."
+    )
+    dev_signing_key_file: ConfigPath | None = Field(
+        default=None,
+        description="A private key (PEM or JWK) that `nexus-gateway token` signs with. For development only.",
+    )
+
+    @field_validator("algorithms")
+    @classmethod
+    def _of_one_family(cls, value: tuple[Algorithm, ...]) -> tuple[Algorithm, ...]:
+        if len({_FAMILIES[name] for name in value}) > 1:
+            raise ValueError("must all be of one family: either ES256, or RS256, or EdDSA and Ed25519 (RFC 8725)")
+        return value
+
+
+class TlsSettings(_Section):
+    """TLS to the engine. An empty mapping means TLS with the system's certificate authorities."""
+
+    ca_file: ConfigPath | None = Field(default=None, description="PEM file of the certificate authorities to trust.")
+    cert_file: ConfigPath | None = Field(default=None, description="PEM file of the client certificate.")
+    key_file: ConfigPath | None = Field(default=None, description="PEM file of the client certificate's key.")
+    server_name: Name | None = Field(default=None, description="Name to expect in the server's certificate.")
+
+
+class EngineSettings(_Section):
+    """A server that runs the operations."""
+
+    type: Literal["temporal"] = Field(default="temporal", description="The kind of engine.")
+    address: Address = Field(description="HOST:PORT of the engine.")
+    api_key_env: VariableName | None = Field(
+        default=None, description="Name of the environment variable that holds the API key; never the key itself."
+    )
+    tls: TlsSettings | None = Field(default=None, description="Connect with TLS; leave out for a plain connection.")
+
+
+class RuleSettings(_Section):
+    """One allow rule. Every selector that is given must match; one that is left out matches everything."""
+
+    issuers: Globs | None = Field(default=None, description="Globs of the caller's issuer.")
+    namespaces: Globs | None = Field(
+        default=None, description="Globs of the caller's own namespace.", examples=[["checkout"]]
+    )
+    subjects: Globs | None = Field(default=None, description="Globs of the caller's subject.")
+    operations: Globs | None = Field(
+        default=None, description="Globs of service/operation.", examples=[["orders.v1/*"]]
+    )
+    verbs: Annotated[frozenset[Verb], Field(min_length=1)] | None = Field(
+        default=None, description="What the caller may do.", examples=[["start", "cancel", "result"]]
+    )
+
+
+class EndpointSettings(_Section):
+    """A mounted endpoint: where its handlers run, which services it exposes, who may call them."""
+
+    engine: Name = Field(description="Name of one of the engines.")
+    namespace: Name = Field(description="The engine's namespace that the workflows run in.")
+    task_queue: Name = Field(description="The task queue of the workers.")
+    services: tuple[Name, ...] = Field(
+        min_length=1,
+        description="Services to mount. Installed is not exposed: only what is listed here can be called.",
+        examples=[["orders.v1"]],
+    )
+    allow: tuple[RuleSettings, ...] = Field(
+        default=(),
+        description="Who may call; the first rule that matches lets the request in, and without one nobody may.",
+    )
+
+    @field_validator("services")
+    @classmethod
+    def _listed_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("must not list a service twice")
+        return value
+
+
+class TokenKeySettings(_Section):
+    """A key that seals operation tokens."""
+
+    id: KeyId = Field(description="Stands in every token; letters, digits, _ and -.", examples=["k1"])
+    secret_env: VariableName = Field(
+        description="Name of the environment variable that holds the key: 32 random bytes in base64url.",
+        examples=["NEXUS_GATEWAY_TOKEN_KEY"],
+    )
+
+
+class TokenSettings(_Section):
+    """How operation tokens are sealed."""
+
+    keys: tuple[TokenKeySettings, ...] = Field(
+        min_length=1, description="The first seals; all open, so a new key goes first and an old one stays last."
+    )
+
+
+class CallbackSettings(_Section):
+    """Where completions may be delivered."""
+
+    allow: tuple[CallbackPattern, ...] = Field(
+        default=(),
+        description="URL patterns that callers may name as callback; none by default.",
+        examples=[["https://*.example.com/*"]],
+    )
+
+
+class TelemetrySettings(_Section):
+    """How the gateway names itself to the collector; the exporter is set by the standard OTEL_ variables."""
+
+    service_name: Name = Field(default="nexus-gateway", description="The resource attribute service.name.")
+
+
+class LimitSettings(_Section):
+    """What one request, one caller or one process may use."""
+
+    body: ByteSize = Field(default=2 << 20, description="Largest request body.")
+    header_bytes: ByteSize = Field(
+        default=16 << 10, description="Largest request head: request line and headers together."
+    )
+    header_timeout: PositiveDuration = Field(
+        default=timedelta(seconds=10), description="Time in which a request head must be complete."
+    )
+    name_bytes: ByteSize = Field(default=1000, description="Longest service or operation name.")
+    request_timeout: PositiveDuration = Field(
+        default=timedelta(seconds=10), description="Time for a request whose caller sends no Request-Timeout."
+    )
+    max_request_timeout: PositiveDuration = Field(
+        default=timedelta(seconds=60), description="A caller's Request-Timeout is cut to this."
+    )
+    result_wait: PositiveDuration = Field(
+        default=timedelta(seconds=60), description="Longest wait of one request for a result."
+    )
+    callback_bytes: ByteSize = Field(default=4096, description="Callback URL and callback headers, together.")
+    long_polls: Count = Field(
+        default=10_000, description="Requests of one process that may wait for a result at a time."
+    )
+    drain: PositiveDuration = Field(
+        default=timedelta(seconds=30), description="Time to finish what is under way after SIGTERM."
+    )
+
+
+class Settings(_Section):
+    """The whole configuration of a Nexus gateway."""
+
+    server: ServerSettings = Field(default=ServerSettings(), description="The listener.")
+    issuers: tuple[IssuerSettings, ...] = Field(min_length=1, description="Whose tokens are accepted.")
+    engines: dict[Name, EngineSettings] = Field(min_length=1, description="Servers that run operations, by name.")
+    endpoints: dict[SegmentName, EndpointSettings] = Field(
+        description="Mounted endpoints by name; the name is a segment of the URL."
+    )
+    tokens: TokenSettings = Field(description="Sealing of operation tokens.")
+    callbacks: CallbackSettings = Field(default=CallbackSettings(), description="Where completions may be delivered.")
+    telemetry: TelemetrySettings = Field(default=TelemetrySettings(), description="Traces, metrics and logs.")
+    plugins: tuple[PluginName, ...] = Field(
+        default=(),
+        description="Handler plugins beside those that installed packages announce.",
+        examples=[["my_package.plugin:plugin"]],
+    )
+    limits: LimitSettings = Field(default=LimitSettings(), description="Limits, all with sane defaults.")
+
+    def listening_on(self, *, host: str | None = None, port: int | None = None) -> Self:
+        """A copy whose listener has another host or port, as command-line options ask for."""
+        changes = {"host": host, "port": port}
+        server = self.server.model_copy(update={key: value for key, value in changes.items() if value is not None})
+        return self.model_copy(update={"server": server})

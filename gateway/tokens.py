@@ -1,0 +1,249 @@
+"""Sealed tokens: what must travel through a caller's hands and come back unread and unaltered.
+
+A token is ``ng1.<key id>.<base64url>``. The last part is AES-SIV (RFC 5297), which is deterministic: the same fields
+under the same key give the same characters, so the token in a completion callback is the one that start returned.
+Invariants:
+
+- Each purpose has its own key, derived from the secret by HKDF-SHA512 (RFC 5869): no kind of token opens as another.
+- The key id, the purpose and the context (tenant, address, ...) are authenticated, not carried: a token is as long as
+  its fields only, and opens in its own context alone.
+- Every part of the authenticated data is preceded by its length: no two contexts have the same bytes.
+- A token has one spelling. Whatever is wrong with one, the answer is the same ``InvalidToken`` after the same work.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+from cryptography.hazmat.primitives.hashes import SHA512
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from gateway.model import OperationAddress, Tenant
+
+SECRET_BYTES = 32
+"""Length of a token key's secret."""
+
+MAX_TOKEN_CHARACTERS = 4096
+"""Longest token; engines and proxies keep tokens of this length in a header."""
+
+_VERSION = "ng1"
+_OPERATION = "operation"
+_SIV_KEY_BYTES = 64
+_SEVEN_BITS = 0x7F
+_TOKEN = re.compile(r"ng1\.([A-Za-z0-9_-]{1,32})\.([A-Za-z0-9_-]{22,})")
+_KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
+_BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
+
+
+class InvalidToken(Exception):  # noqa: N818 - named for what it is, as cryptography names its own
+    """A token that this gateway did not make for this purpose and context; one message whatever the cause."""
+
+    def __init__(self) -> None:
+        super().__init__("the token is not valid here")
+
+
+class TokenTooLong(Exception):  # noqa: N818 - named for what it is
+    """What was to be sealed does not fit in a token of 4096 characters."""
+
+    def __init__(self) -> None:
+        super().__init__(f"the token would be longer than {MAX_TOKEN_CHARACTERS} characters")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenKey:
+    """A named secret of 32 bytes. The id stands in every token, readable; the secret is never shown."""
+
+    id: str
+    secret: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if not _KEY_ID.fullmatch(self.id):
+            raise ValueError("a token key's id must be 1 to 32 letters, digits, _ or -")
+        if len(self.secret) != SECRET_BYTES:
+            raise ValueError(f"a token key's secret must be {SECRET_BYTES} bytes")
+
+
+class TokenSealer:
+    """Seals with the first key, opens with all of them.
+
+    To rotate, put a new key first and keep the old one until the operations sealed with it have ended.
+    """
+
+    def __init__(self, keys: Sequence[TokenKey]) -> None:
+        if not keys:
+            raise ValueError("sealing needs at least one key")
+        self._keys = {key.id: key for key in keys}
+        if len(self._keys) < len(keys):
+            raise ValueError("token key ids must differ")
+        self._current = keys[0].id
+        self._ciphers: dict[tuple[str, str], AESSIV] = {}
+
+    @property
+    def current_key_id(self) -> str:
+        """The id of the key that seals."""
+        return self._current
+
+    def key_id_of(self, token: str) -> str:
+        """The id of the key that a token names, so that another token can be sealed with the same; proves nothing.
+
+        Raises:
+            InvalidToken: when it has not the form of a token or names no key of ours.
+        """
+        found = _TOKEN.fullmatch(token) if len(token) <= MAX_TOKEN_CHARACTERS else None
+        if found is None or found[1] not in self._keys:
+            raise InvalidToken
+        return found[1]
+
+    def seal(
+        self, purpose: str, fields: Sequence[str], *, key_id: str | None = None, context: Sequence[bytes] = ()
+    ) -> str:
+        """A token that holds ``fields`` and opens only for ``purpose`` in ``context``.
+
+        Args:
+            purpose: what kind of token it is, such as ``operation``, ``callback`` or ``page``.
+            fields: what it carries, encrypted.
+            key_id: seal with this key and not the first, to get a token again that was sealed before a rotation.
+            context: what must be the same on opening; authenticated, not carried.
+
+        Raises:
+            TokenTooLong: when it would not fit in 4096 characters.
+            LookupError: when there is no key of that id.
+        """
+        key_id = key_id or self._current
+        if key_id not in self._keys:
+            raise LookupError(f"there is no token key {key_id}")
+        sealed = self._cipher(key_id, purpose).encrypt(_encode(fields), _associated(key_id, purpose, context))
+        token = f"{_VERSION}.{key_id}.{_to_text(sealed)}"
+        if len(token) > MAX_TOKEN_CHARACTERS:
+            raise TokenTooLong
+        return token
+
+    def open(self, purpose: str, token: str, context: Sequence[bytes] = ()) -> tuple[str, ...]:
+        """The fields of a token sealed for this purpose and context.
+
+        Raises:
+            InvalidToken: whatever is wrong with it.
+        """
+        key_id, sealed = self._parse(token)
+        try:
+            opened = self._cipher(key_id, purpose).decrypt(sealed, _associated(key_id, purpose, context))
+        except InvalidTag:
+            raise InvalidToken from None
+        return _decode(opened)
+
+    def seal_operation(
+        self, tenant: Tenant, address: OperationAddress, engine_token: str, *, key_id: str | None = None
+    ) -> str:
+        """The token that ``tenant`` gets for the engine's token of an operation at ``address`` (contract section 5).
+
+        Raises:
+            TokenTooLong: when it would not fit in 4096 characters.
+            LookupError: when there is no key of that id.
+        """
+        return self.seal(_OPERATION, [engine_token], key_id=key_id, context=_bound_to(tenant, address))
+
+    def open_operation(self, token: str, tenant: Tenant, address: OperationAddress) -> str:
+        """The engine's token, when ``tenant`` got ``token`` for the operation at ``address``.
+
+        Raises:
+            InvalidToken: when it is another tenant's, another operation's, altered or unknown; one cannot tell which.
+        """
+        match self.open(_OPERATION, token, _bound_to(tenant, address)):
+            case (engine_token,):
+                return engine_token
+            case _:
+                raise InvalidToken
+
+    def _parse(self, token: str) -> tuple[str, bytes]:
+        """Key and sealed bytes; for what cannot be a token, bytes that fail, so that it costs what the others cost."""
+        found = _TOKEN.fullmatch(token) if len(token) <= MAX_TOKEN_CHARACTERS else None
+        sealed = _from_text(found[2]) if found is not None else None
+        if found is None or sealed is None:
+            return self._current, bytes(_SIV_KEY_BYTES)
+        if found[1] not in self._keys:
+            return self._current, bytes(len(sealed))
+        return found[1], sealed
+
+    def _cipher(self, key_id: str, purpose: str) -> AESSIV:
+        cipher = self._ciphers.get((key_id, purpose))
+        if cipher is None:
+            info = b"nexus-gateway " + _VERSION.encode() + b" " + purpose.encode()
+            derive = HKDF(algorithm=SHA512(), length=_SIV_KEY_BYTES, salt=None, info=info)
+            cipher = self._ciphers[key_id, purpose] = AESSIV(derive.derive(self._keys[key_id].secret))
+        return cipher
+
+
+def _bound_to(tenant: Tenant, address: OperationAddress) -> tuple[bytes, ...]:
+    parts = (tenant.issuer, tenant.namespace, address.endpoint, address.service, address.operation)
+    # Surrogates cannot come from the wire, where names are valid UTF-8; they would not be names of anything.
+    return tuple(part.encode("utf-8", "surrogatepass") for part in parts)
+
+
+def _associated(key_id: str, purpose: str, context: Iterable[bytes]) -> list[bytes]:
+    # One string with lengths, not one a part: OpenSSL has skipped empty parts (CVE-2023-2975).
+    parts = (_VERSION.encode(), key_id.encode(), purpose.encode(), *context)
+    return [b"".join(len(part).to_bytes(4, "big") + part for part in parts)]
+
+
+def _encode(fields: Sequence[str]) -> bytes:
+    """Each field as a length and its bytes; base64url text, as engines' tokens are, as the bytes it stands for."""
+    return b"".join(_encode_field(text) for text in fields)
+
+
+def _encode_field(text: str) -> bytes:
+    packed = _from_text(text) if _BASE64URL.fullmatch(text) else None
+    content = text.encode("utf-8", "surrogatepass") if packed is None else packed
+    return _varint(len(content) << 1 | (packed is not None)) + content
+
+
+def _decode(content: bytes) -> tuple[str, ...]:
+    fields: list[str] = []
+    position = 0
+    while position < len(content):
+        head, position = _read_varint(content, position)
+        part = content[position : position + (head >> 1)]
+        position += head >> 1
+        fields.append(_to_text(part) if head & 1 else part.decode("utf-8", "surrogatepass"))
+    return tuple(fields)
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > _SEVEN_BITS:
+        out.append(value & _SEVEN_BITS | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _read_varint(content: bytes, position: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = content[position]
+        position += 1
+        value |= (byte & _SEVEN_BITS) << shift
+        if byte <= _SEVEN_BITS:
+            return value, position
+        shift += 7
+
+
+def _to_text(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode("ascii")
+
+
+def _from_text(text: str) -> bytes | None:
+    """The bytes of unpadded base64url, or None when it is not the one canonical spelling of them."""
+    try:
+        content = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return content if _to_text(content) == text else None
