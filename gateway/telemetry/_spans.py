@@ -71,6 +71,10 @@ class RequestSpan:
         """Say where the request goes, in names that the registry knows; ``None`` for one that it does not."""
         self._names = (endpoint, service or OTHER, operation or OTHER)
 
+    def verb(self, value: str) -> None:
+        """Say what is wanted, once the request has been read; one of a closed set, as in the constructor."""
+        self._verb = value
+
     def request_id(self, value: str) -> None:
         """Note the request's id, here and in the log lines that are written until the span ends."""
         self._request_id = value
