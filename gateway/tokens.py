@@ -17,6 +17,7 @@ import base64
 import binascii
 import re
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidTag
@@ -25,7 +26,7 @@ from cryptography.hazmat.primitives.hashes import SHA512
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from gateway.model import OperationAddress, Tenant
 
@@ -34,6 +35,11 @@ SECRET_BYTES = 32
 
 MAX_TOKEN_CHARACTERS = 4096
 """Longest token; engines and proxies keep tokens of this length in a header."""
+
+_LONGER: Mapping[str, int] = MappingProxyType({"callback": 7680})
+"""Seals that hold more: a callback's URL and headers are up to 4096 bytes. An engine keeps 8192 bytes of headers."""
+
+_LONGEST_OF_ALL = max(MAX_TOKEN_CHARACTERS, *_LONGER.values())
 
 _VERSION = "ng1"
 _OPERATION = "operation"
@@ -52,10 +58,10 @@ class InvalidToken(Exception):  # noqa: N818 - named for what it is, as cryptogr
 
 
 class TokenTooLong(Exception):  # noqa: N818 - named for what it is
-    """What was to be sealed does not fit in a token of 4096 characters."""
+    """What was to be sealed does not fit in a token of its kind."""
 
-    def __init__(self) -> None:
-        super().__init__(f"the token would be longer than {MAX_TOKEN_CHARACTERS} characters")
+    def __init__(self, longest: int) -> None:
+        super().__init__(f"the token would be longer than {longest} characters")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +104,7 @@ class TokenSealer:
         Raises:
             InvalidToken: when it has not the form of a token or names no key of ours.
         """
-        found = _TOKEN.fullmatch(token) if len(token) <= MAX_TOKEN_CHARACTERS else None
+        found = _TOKEN.fullmatch(token) if len(token) <= _LONGEST_OF_ALL else None
         if found is None or found[1] not in self._keys:
             raise InvalidToken
         return found[1]
@@ -115,7 +121,7 @@ class TokenSealer:
             context: what must be the same on opening; authenticated, not carried.
 
         Raises:
-            TokenTooLong: when it would not fit in 4096 characters.
+            TokenTooLong: when it would not fit in 4096 characters, a callback's in 7680.
             LookupError: when there is no key of that id.
         """
         key_id = key_id or self._current
@@ -123,8 +129,9 @@ class TokenSealer:
             raise LookupError(f"there is no token key {key_id}")
         sealed = self._cipher(key_id, purpose).encrypt(_encode(fields), _associated(key_id, purpose, context))
         token = f"{_VERSION}.{key_id}.{_to_text(sealed)}"
-        if len(token) > MAX_TOKEN_CHARACTERS:
-            raise TokenTooLong
+        longest = _LONGER.get(purpose, MAX_TOKEN_CHARACTERS)
+        if len(token) > longest:
+            raise TokenTooLong(longest)
         return token
 
     def open(self, purpose: str, token: str, context: Sequence[bytes] = ()) -> tuple[str, ...]:
@@ -165,7 +172,7 @@ class TokenSealer:
 
     def _parse(self, token: str) -> tuple[str, bytes]:
         """Key and sealed bytes; for what cannot be a token, bytes that fail, so that it costs what the others cost."""
-        found = _TOKEN.fullmatch(token) if len(token) <= MAX_TOKEN_CHARACTERS else None
+        found = _TOKEN.fullmatch(token) if len(token) <= _LONGEST_OF_ALL else None
         sealed = _from_text(found[2]) if found is not None else None
         if found is None or sealed is None:
             return self._current, bytes(_SIV_KEY_BYTES)

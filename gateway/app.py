@@ -1,0 +1,259 @@
+"""The composition root: the only file that knows every other.
+
+``run`` and ``run_worker`` are what the commands call; ``serving`` is the gateway as an async context manager.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from socket import socket
+
+from temporalio.service import TLSConfig
+
+from gateway.auth import Authenticator, Authorizer, issuer_policies
+from gateway.completions import Callbacks, DestinationPolicy, Relay, Sender
+from gateway.dispatch import Dispatcher, DispatchLimits
+from gateway.engines import Completed, Engine, SharedPolls
+from gateway.engines.temporal import TemporalEngine, TemporalOptions, WorkerPlan, connect, run_workers
+from gateway.model import Endpoint
+from gateway.plugins import LoadedPlugin, PluginContext, discover_plugins
+from gateway.protocol import Limits
+from gateway.registry import Registry
+from gateway.settings import EngineSettings, Settings, SettingsError, TlsSettings, endpoints, token_keys
+from gateway.telemetry import Telemetry, configure_logging
+from gateway.tokens import TokenSealer
+from gateway.web import Edge, admin_app, listening
+
+_logger = logging.getLogger("gateway")
+
+VERSION = version("nexus-gateway")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sockets:
+    """Bound sockets of a process: the public listener and, where it has one, the admin listener."""
+
+    public: socket
+    admin: socket | None
+
+
+def load_plugins(settings: Settings, environ: Mapping[str, str]) -> tuple[LoadedPlugin, ...]:
+    """The plugins that are installed and those that the configuration names.
+
+    Raises:
+        PluginError: with a line for each that does not load.
+    """
+    context = PluginContext(
+        service_name=settings.telemetry.service_name, endpoints=tuple(settings.endpoints), environ=environ
+    )
+    return discover_plugins(settings.plugins, context)
+
+
+async def serve(settings: Settings, environ: Mapping[str, str], sockets: Sockets) -> None:
+    """Serve until SIGTERM or SIGINT, then drain: within ``limits.drain`` everything under way has ended.
+
+    Raises:
+        SettingsError: the configuration asks for what cannot be had.
+        PluginError: a plugin does not load.
+        RegistryError: an endpoint lists a service that no plugin offers.
+    """
+    stop = asyncio.Event()
+    with _signals(stop):
+        async with _telemetry(settings, environ) as telemetry, _gateway(settings, environ, sockets, telemetry, stop):
+            host, port = sockets.public.getsockname()[:2]
+            _logger.info("listening on %s port %s", host, port)
+            await stop.wait()
+            _logger.info("stopping: no new requests are taken, those under way are finished")
+
+
+async def work(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Run the workflows and activities of the plugins, on the task queues of the endpoints that mount their services.
+
+    Raises:
+        SettingsError: an engine cannot be reached or its options do not fit.
+        PluginError: a plugin does not load.
+    """
+    stop = asyncio.Event()
+    with _signals(stop):
+        async with _telemetry(settings, environ) as telemetry, asyncio.TaskGroup() as group:
+            plugins = load_plugins(settings, environ)
+            mounted = endpoints(settings)
+            for name, engine in settings.engines.items():
+                here = [endpoint for endpoint in mounted if endpoint.engine == name]
+                plans = worker_plans(here, plugins)
+                if not plans:
+                    continue
+                options = _options(name, engine, environ)
+                try:
+                    namespaces = {plan.namespace for plan in plans}
+                    clients = await connect(options, namespaces, telemetry.tracer, lazy=False)
+                except RuntimeError as error:
+                    raise SettingsError([f"engines.{name}: cannot connect to {engine.address}: {error}"]) from None
+                group.create_task(run_workers(clients, plans, stop))
+
+
+def worker_plans(mounted: Sequence[Endpoint], plugins: Sequence[LoadedPlugin]) -> tuple[WorkerPlan, ...]:
+    """One worker for each task queue, with everything that the plugins mounted there bring along."""
+    plans: list[WorkerPlan] = []
+    for namespace, task_queue in dict.fromkeys((endpoint.namespace, endpoint.task_queue) for endpoint in mounted):
+        services = {
+            service
+            for endpoint in mounted
+            if (endpoint.namespace, endpoint.task_queue) == (namespace, task_queue)
+            for service in endpoint.services
+        }
+        here = [loaded.plugin for loaded in plugins if services & loaded.services.keys()]
+        workflows = [workflow for plugin in here for workflow in plugin.workflows]
+        activities = [activity for plugin in here for activity in plugin.activities]
+        if workflows or activities:
+            plans.append(
+                WorkerPlan(namespace=namespace, task_queue=task_queue, workflows=workflows, activities=activities)
+            )
+    return tuple(plans)
+
+
+@asynccontextmanager
+async def _telemetry(settings: Settings, environ: Mapping[str, str]) -> AsyncIterator[Telemetry]:
+    async with Telemetry.from_environment(settings.telemetry.service_name, environ, version=VERSION) as telemetry:
+        configure_logging(environ.get("NEXUS_GATEWAY_LOG_LEVEL", "INFO"), also=telemetry.log_handler)
+        yield telemetry
+
+
+@asynccontextmanager
+async def _gateway(
+    settings: Settings, environ: Mapping[str, str], sockets: Sockets, telemetry: Telemetry, draining: asyncio.Event
+) -> AsyncIterator[None]:
+    mounted = endpoints(settings)
+    registry = Registry.build(load_plugins(settings, environ), mounted)
+    public_url = settings.server.public_url or _url_of(sockets.public)
+    sealer = TokenSealer(token_keys(settings, environ))
+    limits = settings.limits
+    async with AsyncExitStack() as stack:
+        authenticator = await stack.enter_async_context(Authenticator(issuer_policies(settings)))
+        telemetry.watch_key_ages(authenticator.key_ages)
+        engines = await _engines(settings, mounted, environ, telemetry)
+        callbacks = Callbacks(sealer, DestinationPolicy(settings.callbacks.allow), public_url, telemetry)
+        sender = await stack.enter_async_context(Sender())
+        dispatcher = Dispatcher(
+            authenticator=authenticator,
+            authorizer=Authorizer(mounted, _permission_issuers(settings)),
+            registry=registry,
+            engines=engines,
+            sealer=sealer,
+            callbacks=callbacks,
+            telemetry=telemetry,
+            polls=SharedPolls[Completed](limits.long_polls),
+            limits=DispatchLimits(
+                request_timeout=limits.request_timeout,
+                max_request_timeout=limits.max_request_timeout,
+                result_wait=limits.result_wait,
+            ),
+            public_url=public_url,
+            draining=draining,
+        )
+        relay = Relay(
+            callbacks=callbacks,
+            sealer=sealer,
+            registry=registry,
+            engines=engines,
+            sender=sender,
+            telemetry=telemetry,
+        )
+        edge = Edge(
+            dispatcher=dispatcher,
+            relay=relay,
+            telemetry=telemetry,
+            limits=Limits(name_bytes=limits.name_bytes, callback_bytes=limits.callback_bytes),
+            header_bytes=limits.header_bytes,
+            body_bytes=limits.body,
+        )
+        serve_on = partial(listening, header_bytes=limits.header_bytes, drain=limits.drain.total_seconds())
+        if sockets.admin is not None:
+            ready = partial(_readiness, authenticator, registry, engines, mounted)
+            admin = admin_app(readiness=ready, metrics=telemetry.prometheus)
+            await stack.enter_async_context(serve_on(admin, sockets.admin))
+        # Last in, first out: the public listener closes while everything behind it still works.
+        stack.push_async_callback(dispatcher.drain)
+        await stack.enter_async_context(serve_on(edge.application(), sockets.public))
+        yield
+
+
+async def _readiness(
+    authenticator: Authenticator, registry: Registry, engines: Mapping[str, Engine], mounted: Sequence[Endpoint]
+) -> Mapping[str, str | None]:
+    checks: dict[str, str | None] = {f"keys {name}": reason for name, reason in authenticator.status().items()}
+    checks["plugins"] = None if registry.endpoints() else "no endpoint is mounted"
+    reports = await asyncio.gather(
+        *(
+            engine.check([endpoint for endpoint in mounted if endpoint.engine == name])
+            for name, engine in engines.items()
+        )
+    )
+    for report in reports:
+        checks.update(report)
+    return checks
+
+
+async def _engines(
+    settings: Settings, mounted: Sequence[Endpoint], environ: Mapping[str, str], telemetry: Telemetry
+) -> Mapping[str, Engine]:
+    engines: dict[str, Engine] = {}
+    for name, engine in settings.engines.items():
+        namespaces = {endpoint.namespace for endpoint in mounted if endpoint.engine == name}
+        if namespaces:
+            clients = await connect(_options(name, engine, environ), namespaces, telemetry.tracer)
+            engines[name] = TemporalEngine(name, clients)
+    return engines
+
+
+def _options(name: str, engine: EngineSettings, environ: Mapping[str, str]) -> TemporalOptions:
+    api_key = environ.get(engine.api_key_env) if engine.api_key_env else None
+    if engine.api_key_env and not api_key:
+        raise SettingsError([f"environment: {engine.api_key_env}: is not set (engines.{name}.api_key_env)"])
+    # As everywhere in Temporal, an API key goes over TLS only.
+    tls: TLSConfig | bool = _tls(name, engine.tls) if engine.tls else api_key is not None
+    return TemporalOptions(address=engine.address, api_key=api_key, tls=tls)
+
+
+def _tls(name: str, tls: TlsSettings) -> TLSConfig:
+    def read(key: str, path: Path | None) -> bytes | None:
+        try:
+            return None if path is None else path.read_bytes()
+        except OSError as error:
+            raise SettingsError([f"engines.{name}.tls.{key}: {path}: {error.strerror}"]) from None
+
+    return TLSConfig(
+        server_root_ca_cert=read("ca_file", tls.ca_file),
+        client_cert=read("cert_file", tls.cert_file),
+        client_private_key=read("key_file", tls.key_file),
+        domain=tls.server_name,
+    )
+
+
+def _permission_issuers(settings: Settings) -> frozenset[str]:
+    return frozenset(issuer.issuer for issuer in settings.issuers if issuer.require_permissions)
+
+
+def _url_of(sock: socket) -> str:
+    host, port = sock.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+@contextmanager
+def _signals(stop: asyncio.Event) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)

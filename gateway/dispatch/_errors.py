@@ -1,0 +1,69 @@
+"""Every exception becomes one Nexus error, here and nowhere else."""
+
+from __future__ import annotations
+
+import logging
+
+from nexusrpc import HandlerError, HandlerErrorType, OperationError
+
+from gateway.engines import Engine, TooManyPolls
+from gateway.protocol import HandlerFailed, OperationFailed, RemoteProtocolError
+from gateway.tokens import InvalidToken
+
+_logger = logging.getLogger("gateway.dispatch")
+
+NOT_MOUNTED = "no such endpoint or service"
+"""What a caller reads of an endpoint or service that is not there, or not for it: the two must not differ."""
+
+NO_SUCH_TOKEN = "no operation has this token"  # noqa: S105 - a message
+"""What a caller reads of an unknown, altered or foreign token: they must not differ."""
+
+
+def not_found(message: str) -> HandlerError:
+    """A 404 with this message."""
+    return HandlerError(message, type=HandlerErrorType.NOT_FOUND)
+
+
+def failed(
+    error: BaseException, engine: Engine | None, correlation: dict[str, str]
+) -> HandlerFailed | OperationFailed:
+    """The answer for an exception that a request ended with.
+
+    What a handler or the gateway raised on purpose keeps its message. What nobody foresaw is logged and becomes an
+    INTERNAL error, which tells the caller nothing but ``correlation``: the ids to find the log line by.
+    """
+    match error:
+        case RemoteProtocolError():
+            return HandlerFailed(error.to_handler_error())
+        case InvalidToken():
+            return HandlerFailed(not_found(NO_SUCH_TOKEN))
+        case TooManyPolls():
+            return HandlerFailed(
+                HandlerError("too many result polls are open; try again later", type=HandlerErrorType.RESOURCE_EXHAUSTED)
+            )
+        case TimeoutError():
+            return HandlerFailed(
+                HandlerError("the request took longer than its time limit", type=HandlerErrorType.REQUEST_TIMEOUT)
+            )
+        case HandlerError():
+            return HandlerFailed(_without_cause(error))
+    translated = engine.translate(error) if engine is not None else None
+    match translated:
+        case OperationError():
+            return OperationFailed(translated)
+        case HandlerError():
+            level = logging.WARNING if translated.retryable else logging.INFO
+            _logger.log(level, "%s answered: %s: %s", translated.type.value, type(error).__name__, error)
+            return HandlerFailed(translated)
+        case None if isinstance(error, OperationError):
+            return OperationFailed(error)
+        case None:
+            _logger.error("a request failed unexpectedly", exc_info=error)
+            return HandlerFailed(HandlerError("internal error", type=HandlerErrorType.INTERNAL), details=correlation)
+
+
+def _without_cause(error: HandlerError) -> HandlerError:
+    # A cause is for the handler's own log: its message and stack trace name what lies behind the gateway.
+    clean = HandlerError(error.message, type=error.type, retryable_override=error.retryable_override)
+    clean.raw_error_type = error.raw_error_type
+    return clean

@@ -1,0 +1,102 @@
+"""What the gateway asks of an engine, and nothing about how one does it.
+
+Two kinds of token meet here. A *handler token* is what an operation handler returns from ``start`` and gets back in
+``cancel``; it belongs to the handler. An *engine token* is what the gateway seals into the token that callers see: the
+handler token made exact, so that it names one run of one operation and never a later one under the same id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from nexusrpc import Content, HandlerError, Link, OperationError, Serializer
+from nexusrpc.handler import CancelOperationContext, StartOperationContext
+
+from gateway.model import Endpoint
+
+
+class OperationNotFound(Exception):
+    """The engine has no such operation, or has it no longer."""
+
+
+class ResultNotSupported(Exception):
+    """The handler that started this operation made a token that the engine cannot look up."""
+
+
+class EngineUnavailable(Exception):
+    """The engine cannot be reached; the request may be repeated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """How an operation ended: its result as it was recorded, byte for byte, or its error."""
+
+    outcome: Content | OperationError
+
+
+class Engine(Protocol):
+    """Holds handler calls in the engine's context, and answers for the operations that they started."""
+
+    def serializer(self, endpoint: Endpoint) -> Serializer:
+        """The converter between bodies and the values that handlers of this endpoint take and return."""
+        ...
+
+    def hosting(
+        self, endpoint: Endpoint, context: StartOperationContext | CancelOperationContext, engine_token: str | None = None
+    ) -> AbstractContextManager[None]:
+        """The context that a handler call has to run in; ``engine_token`` is that of the operation to cancel.
+
+        To be entered in a task of its own, because it sets context variables.
+        """
+        ...
+
+    def engine_token(self, endpoint: Endpoint, handler_token: str) -> str:
+        """The exact token of the operation that was just started in the current ``hosting``."""
+        ...
+
+    def handler_token(self, engine_token: str) -> str:
+        """The token to hand to a handler's ``cancel``."""
+        ...
+
+    def usable_links(self, links: Sequence[Link]) -> list[Link]:
+        """Those of a caller's links that a hosted handler can do something with; the others would fail its start."""
+        ...
+
+    async def completed_token(self, endpoint: Endpoint, handler_token: str, links: Sequence[Link]) -> str:
+        """The engine token that belongs to a completion which names its handler token and links.
+
+        Equal, character for character, to what ``engine_token`` gave when the operation was started.
+
+        Raises:
+            EngineUnavailable: it takes a look-up, and the engine cannot be reached.
+            OperationNotFound: the completion names an operation that does not exist.
+        """
+        ...
+
+    async def result(self, endpoint: Endpoint, engine_token: str) -> Completed:
+        """Wait, however long it takes, until the operation has ended.
+
+        Raises:
+            OperationNotFound: there is no such operation.
+            ResultNotSupported: the engine cannot look this token up.
+            EngineUnavailable: the engine cannot be reached.
+        """
+        ...
+
+    async def peek(self, endpoint: Endpoint, engine_token: str) -> Completed | None:
+        """How the operation ended, or None while it runs. Raises as ``result`` does."""
+        ...
+
+    def translate(self, error: BaseException) -> HandlerError | OperationError | None:
+        """The Nexus error for an exception of the engine's client or of a hosted handler; None when it is not known.
+
+        Messages are safe to show to a caller.
+        """
+        ...
+
+    async def check(self, endpoints: Sequence[Endpoint]) -> Mapping[str, str | None]:
+        """For the readiness probe: what was looked at, with None where it is well and the reason where it is not."""
+        ...

@@ -1,0 +1,84 @@
+"""One connection to a Temporal server, and a client on it for each namespace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from opentelemetry.trace import Tracer
+from temporalio.client import (
+    CancelWorkflowInput,
+    Client,
+    Interceptor,
+    OutboundInterceptor,
+    StartWorkflowInput,
+    WorkflowHandle,
+)
+from temporalio.contrib.opentelemetry import TracingInterceptor
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RetryConfig, TLSConfig
+
+# The SDK repeats a call that found the server away. A request has about ten seconds in all, and its caller is to learn
+# of the outage within them.
+_RETRIES = RetryConfig(initial_interval_millis=50, max_interval_millis=500, max_elapsed_time_millis=1500, max_retries=4)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemporalOptions:
+    """Where a Temporal server is and how to reach it; ``tls`` is True for the system's own trust."""
+
+    address: str
+    api_key: str | None = field(default=None, repr=False)
+    tls: TLSConfig | bool = False
+
+
+async def connect(
+    options: TemporalOptions, namespaces: Iterable[str], tracer: Tracer, *, lazy: bool = True
+) -> Mapping[str, Client]:
+    """A client for each namespace, over one connection; a lazy one is made at the first call.
+
+    Raises:
+        ValueError: the options do not fit together, such as a certificate without its key.
+        RuntimeError: not lazy, and the server cannot be reached.
+    """
+    first = await Client.connect(
+        options.address,
+        api_key=options.api_key,
+        tls=options.tls,
+        data_converter=pydantic_data_converter,
+        interceptors=[TracingInterceptor(tracer), _RunPinning()],
+        retry_config=_RETRIES,
+        lazy=lazy,
+    )
+    return {name: Client(**{**first.config(), "namespace": name}) for name in namespaces}
+
+
+started_runs: ContextVar[dict[str, str] | None] = ContextVar("started_runs", default=None)
+"""First run by workflow id, of what the hosted handler has started."""
+
+pinned_run: ContextVar[tuple[str, str] | None] = ContextVar("pinned_run", default=None)
+"""Workflow id and first run of the operation that the hosted handler is to cancel."""
+
+
+class _RunPinning(Interceptor):
+    """Notes which run a handler started, and holds a handler's cancel to the run that its operation has."""
+
+    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:  # noqa: A002 - the SDK's name
+        return _RunPinningOutbound(next)
+
+
+class _RunPinningOutbound(OutboundInterceptor):
+    async def start_workflow(self, input: StartWorkflowInput) -> WorkflowHandle[Any, Any]:  # noqa: A002
+        handle = await super().start_workflow(input)
+        runs = started_runs.get()
+        if runs is not None and handle.first_execution_run_id:
+            runs[handle.id] = handle.first_execution_run_id
+        return handle
+
+    async def cancel_workflow(self, input: CancelWorkflowInput) -> None:  # noqa: A002
+        pinned = pinned_run.get()
+        if pinned is not None and pinned[0] == input.id and input.run_id is None:
+            input.first_execution_run_id = pinned[1]
+        await super().cancel_workflow(input)

@@ -1,0 +1,160 @@
+"""Bodies of Nexus messages and Temporal payloads: the same bytes under two ways of naming their type.
+
+Follows the content types of the Nexus specification and Temporal's own table for them. A payload in an encoding that
+has no content type of its own, such as one that a payload codec has encrypted, travels whole.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+from nexusrpc import Content, HandlerError, HandlerErrorType
+from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
+from temporalio.api.common.v1 import Payload
+from temporalio.converter import PayloadConverter
+
+_MAX_FAULTS = 5
+
+_ENCODING_BY_TYPE: Mapping[str, str] = {
+    "application/json": "json/plain",
+    "application/octet-stream": "binary/plain",
+    "application/x-protobuf": "binary/protobuf",
+}
+_TYPE_BY_ENCODING: Mapping[str, str] = {
+    "json/plain": "application/json",
+    "binary/plain": "application/octet-stream",
+    "json/protobuf": 'application/json; format=protobuf; message-type="{message_type}"',
+    "binary/protobuf": 'application/x-protobuf; message-type="{message_type}"',
+}
+_WHOLE_PAYLOAD = "application/x-temporal-payload"
+
+
+class UnknownContentType(Exception):
+    """The media type has no payload encoding."""
+
+
+def payload_of(content: Content) -> Payload:
+    """The payload with the bytes of a body.
+
+    Raises:
+        UnknownContentType: the media type is none of those that Temporal knows.
+        HandlerError: BAD_REQUEST, the type is known but the body does not fit it.
+    """
+    header = content.headers.get("content-type", "")
+    media_type, parameters = _parse(header)
+    if not header:
+        if content.data:
+            raise _bad("the request has a body but no Content-Type; send application/json or application/octet-stream")
+        return Payload(metadata={"encoding": b"binary/null"})
+    if media_type == _WHOLE_PAYLOAD:
+        return _whole(content.data)
+    if media_type not in _ENCODING_BY_TYPE or (media_type == "application/json" and content.data == b""):
+        if media_type == "application/json":
+            raise _bad("the body is empty; leave Content-Type out to send null")
+        raise UnknownContentType(media_type)
+    metadata = {"encoding": _ENCODING_BY_TYPE[media_type].encode()}
+    if parameters.get("format") == "protobuf":
+        metadata["encoding"] = b"json/protobuf"
+    if metadata["encoding"].endswith(b"/protobuf"):
+        if not parameters.get("message-type"):
+            raise _bad("Content-Type names a protocol buffer without its message-type")
+        metadata["messageType"] = parameters["message-type"].encode()
+    return Payload(metadata=metadata, data=content.data)
+
+
+def content_of(payload: Payload | None) -> Content:
+    """The body with the bytes of a payload; null for none."""
+    encoding = payload.metadata.get("encoding", b"").decode("latin-1") if payload is not None else "binary/null"
+    if payload is None or encoding == "binary/null":
+        return Content(headers={}, data=b"")
+    template = _TYPE_BY_ENCODING.get(encoding)
+    # Further metadata is part of the value: only the whole payload can carry it.
+    if template is None or payload.metadata.keys() - {"encoding", "messageType"}:
+        return Content(headers={"content-type": _WHOLE_PAYLOAD}, data=payload.SerializeToString())
+    content_type = template.format(message_type=payload.metadata.get("messageType", b"").decode("latin-1"))
+    return Content(headers={"content-type": content_type}, data=payload.data)
+
+
+class PayloadSerializer:
+    """nexusrpc's Serializer over a Temporal payload converter.
+
+    An operation whose input type is ``nexusrpc.Content`` takes any content type, as it came; one that returns a
+    ``Content`` answers with exactly that.
+    """
+
+    def __init__(self, converter: PayloadConverter) -> None:
+        self._converter = converter
+
+    async def serialize(self, value: Any) -> Content:  # noqa: ANN401 - whatever a handler returns
+        """The body for a handler's result.
+
+        Raises:
+            Exception: the converter has no way to write the value; the handler is at fault.
+        """
+        if isinstance(value, Content):
+            return value
+        return content_of(self._converter.to_payload(value))
+
+    async def deserialize(self, content: Content, as_type: type[Any] | None = None) -> Any:  # noqa: ANN401
+        """The handler's input of the declared type.
+
+        Raises:
+            HandlerError: BAD_REQUEST, naming the field that does not fit, without its value.
+        """
+        if as_type is Content:
+            return content
+        try:
+            payload = payload_of(content)
+        except UnknownContentType as error:
+            if as_type in (None, Any):
+                return content
+            raise _bad(f"this operation takes no body of type {error}; send application/json") from None
+        try:
+            value = self._converter.from_payload(payload, as_type)
+            # The converters for null and binary bodies return what they hold, whatever the type asked for.
+            return value if value is not None and not isinstance(value, bytes) else _checked(value, as_type)
+        except ValidationError as error:
+            raise _bad(f"the input does not fit the operation's type: {_faults(error)}") from None
+        except (ValueError, RuntimeError, KeyError, TypeError) as error:
+            raise _bad(f"the input cannot be read as {payload.metadata['encoding'].decode('latin-1')}") from error
+
+
+def _checked(value: bytes | None, as_type: type[Any] | None) -> Any:  # noqa: ANN401
+    if as_type in (None, Any, type(value)):
+        return value
+    return _adapter(as_type).validate_python(value, strict=True)
+
+
+@functools.lru_cache(maxsize=1024)
+def _adapter(as_type: Any) -> TypeAdapter[Any]:  # noqa: ANN401 - any annotation
+    try:
+        return TypeAdapter(as_type)
+    except PydanticUserError:
+        # A class that pydantic has no schema for, such as a protocol buffer: then it is an instance check.
+        return TypeAdapter(as_type, config=ConfigDict(arbitrary_types_allowed=True))
+
+
+def _faults(error: ValidationError) -> str:
+    faults = error.errors(include_url=False, include_context=False, include_input=False)
+    shown = [f"{'.'.join(str(part) for part in fault['loc']) or 'input'}: {fault['msg']}" for fault in faults[:_MAX_FAULTS]]
+    more = len(faults) - len(shown)
+    return "; ".join(shown) + (f"; and {more} more" if more else "")
+
+
+def _parse(header: str) -> tuple[str, Mapping[str, str]]:
+    media_type, *rest = header.split(";")
+    pairs = (part.partition("=") for part in rest)
+    return media_type.strip().lower(), {name.strip().lower(): value.strip().strip('"') for name, _, value in pairs}
+
+
+def _whole(data: bytes) -> Payload:
+    try:
+        return Payload.FromString(data)
+    except Exception:  # noqa: BLE001 - protobuf's DecodeError differs between its implementations
+        raise _bad(f"the body is not a {_WHOLE_PAYLOAD}") from None
+
+
+def _bad(message: str) -> HandlerError:
+    return HandlerError(message, type=HandlerErrorType.BAD_REQUEST)

@@ -1,0 +1,128 @@
+"""The Temporal engine: hosts handlers, and looks up what became of the operations they started."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+
+import temporalio.nexus
+from nexusrpc import HandlerError, Link, OperationError, Serializer
+from nexusrpc.handler import CancelOperationContext, StartOperationContext
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from gateway.engines._base import Completed, EngineUnavailable
+from gateway.engines.temporal import _failures, _results, _tokens
+from gateway.engines.temporal._client import pinned_run, started_runs
+from gateway.engines.temporal._content import PayloadSerializer
+from gateway.engines.temporal._hosting import OperationTokenType, hosting, is_link_of_temporal, run_id_of_link
+from gateway.model import Endpoint
+
+_CHECK_TIMEOUT = timedelta(seconds=2)
+
+
+class TemporalEngine:
+    """``gateway.engines.Engine`` over one Temporal server; ``clients`` holds one client for each target namespace."""
+
+    def __init__(self, name: str, clients: Mapping[str, Client]) -> None:
+        self._name = name
+        self._clients = clients
+        self._serializers = {
+            namespace: PayloadSerializer(client.data_converter.payload_converter)
+            for namespace, client in clients.items()
+        }
+        self._shutdown = threading.Event()
+
+    def serializer(self, endpoint: Endpoint) -> Serializer:
+        """The pydantic payload converter of the endpoint's client, over Nexus content types."""
+        return self._serializers[endpoint.namespace]
+
+    @contextmanager
+    def hosting(
+        self, endpoint: Endpoint, context: StartOperationContext | CancelOperationContext, engine_token: str | None = None
+    ) -> Iterator[None]:
+        """What a Temporal worker sets around a handler call."""
+        info = temporalio.nexus.Info(
+            endpoint=endpoint.name, namespace=endpoint.namespace, task_queue=endpoint.task_queue
+        )
+        started_runs.set({})
+        if engine_token is not None:
+            token = _tokens.decode_handler_token(_tokens.handler_token(engine_token))
+            if token is not None and token.type is OperationTokenType.WORKFLOW and token.run_id:
+                pinned_run.set((token.workflow_id or "", token.run_id))
+        with hosting(context, self._clients[endpoint.namespace], info, self._shutdown):
+            yield
+
+    def engine_token(self, endpoint: Endpoint, handler_token: str) -> str:
+        """The SDK's token with the first run of what was started in it."""
+        return _tokens.encode_engine_token(handler_token, endpoint.namespace, started_runs.get() or {})
+
+    def handler_token(self, engine_token: str) -> str:
+        """The SDK's token, or the handler's own."""
+        return _tokens.handler_token(engine_token)
+
+    def usable_links(self, links: Sequence[Link]) -> list[Link]:
+        """Those that the SDK can attach to what it starts; it fails the start on one that it cannot read."""
+        return [link for link in links if is_link_of_temporal(link)]
+
+    async def completed_token(self, endpoint: Endpoint, handler_token: str, links: Sequence[Link]) -> str:
+        """The token that start sealed: a completion names the last run of a chain, and that knows its first."""
+        token = _tokens.decode_handler_token(handler_token)
+        if token is None or token.namespace != endpoint.namespace or token.run_id:
+            return _tokens.encode_engine_token(handler_token, endpoint.namespace, {})
+        run_id = next((run for run in map(run_id_of_link, links) if run), None)
+        if token.type is OperationTokenType.WORKFLOW and run_id and token.workflow_id:
+            run_id = await self._first_run(endpoint, token.workflow_id, run_id)
+        return _tokens.with_run(token, run_id)
+
+    async def result(self, endpoint: Endpoint, engine_token: str) -> Completed:
+        """Long polls of the server, one after another, until the operation has ended."""
+        token = _tokens.decode_engine_token(engine_token, endpoint.namespace)
+        completed = await _results.outcome(self._clients[endpoint.namespace], token, wait=True)
+        if completed is None:  # pragma: no cover - ``wait`` rules it out
+            raise EngineUnavailable
+        return completed
+
+    async def peek(self, endpoint: Endpoint, engine_token: str) -> Completed | None:
+        """One look at the server."""
+        token = _tokens.decode_engine_token(engine_token, endpoint.namespace)
+        return await _results.outcome(self._clients[endpoint.namespace], token, wait=False)
+
+    def translate(self, error: BaseException) -> HandlerError | OperationError | None:
+        """Temporal's exceptions and RPC statuses by one table."""
+        return _failures.translate(error, next(iter(self._clients.values())).data_converter)
+
+    async def check(self, endpoints: Sequence[Endpoint]) -> Mapping[str, str | None]:
+        """Whether each target namespace answers, under ``engine {name} namespace {namespace}``."""
+        namespaces = sorted({endpoint.namespace for endpoint in endpoints})
+        reasons = await asyncio.gather(*map(self._reason, namespaces))
+        return {
+            f"engine {self._name} namespace {namespace}": reason
+            for namespace, reason in zip(namespaces, reasons, strict=True)
+        }
+
+    async def _reason(self, namespace: str) -> str | None:
+        request = DescribeNamespaceRequest(namespace=namespace)
+        try:
+            service = self._clients[namespace].workflow_service
+            await service.describe_namespace(request, timeout=_CHECK_TIMEOUT)
+        except RPCError as error:
+            return f"{error.status.name}: {error.message}"
+        except RuntimeError as error:
+            return str(error)
+        return None
+
+    async def _first_run(self, endpoint: Endpoint, workflow_id: str, run_id: str) -> str:
+        handle = self._clients[endpoint.namespace].get_workflow_handle(workflow_id, run_id=run_id)
+        try:
+            described = await handle.describe(rpc_timeout=_CHECK_TIMEOUT)
+        except RPCError as error:
+            if _failures.is_unavailable(error):
+                raise EngineUnavailable from error
+            # Past its retention: then the run of the completion is the best that can be known.
+            return run_id
+        return described.raw_description.workflow_execution_info.first_run_id or run_id

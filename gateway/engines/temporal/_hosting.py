@@ -1,0 +1,81 @@
+"""Runs Temporal's Nexus operation handlers outside a Temporal worker.
+
+The handlers find their client, task queue and callback in context variables that only a worker sets, by names that the
+SDK keeps private. Every private name of the SDK that the gateway uses is in this file, and
+``tests/unit/engines/test_sdk_drift.py`` fails when a release of the SDK changes one of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import temporalio.client
+import temporalio.common
+import temporalio.nexus
+from nexusrpc import Link
+from nexusrpc.handler import CancelOperationContext, StartOperationContext
+from temporalio.nexus import _operation_context as _sdk_context
+from temporalio.nexus._link_conversion import nexus_link_to_temporal_link
+from temporalio.nexus._token import OperationToken, OperationTokenType
+
+__all__ = ("OperationToken", "OperationTokenType", "hosting", "is_link_of_temporal", "run_id_of_link")
+
+
+@contextmanager
+def hosting(
+    context: StartOperationContext | CancelOperationContext,
+    client: temporalio.client.Client,
+    info: temporalio.nexus.Info,
+    shutdown: threading.Event,
+) -> Iterator[None]:
+    """Make ``temporalio.nexus.client()``, ``info()`` and the context's own methods work in the current task.
+
+    The SDK's contexts can be set but not reset, so each call needs an asyncio task, and with it a context, of its own.
+    """
+    event = temporalio.common._CompositeEvent(thread_event=shutdown, async_event=asyncio.Event())  # noqa: SLF001
+    meter = temporalio.common.MetricMeter.noop
+    if isinstance(context, StartOperationContext):
+        _sdk_context._TemporalStartOperationContext(  # noqa: SLF001
+            nexus_context=context,
+            client=client,
+            info=lambda: info,
+            _runtime_metric_meter=meter,
+            _worker_shutdown_event=event,
+        ).set()
+    else:
+        _sdk_context._TemporalCancelOperationContext(  # noqa: SLF001
+            nexus_context=context,
+            client=client,
+            info=lambda: info,
+            _runtime_metric_meter=meter,
+            _worker_shutdown_event=event,
+        ).set()
+    yield
+
+
+def is_link_of_temporal(link: Link) -> bool:
+    """Whether the SDK can attach this link to a workflow; it raises on links that only look like Temporal's."""
+    try:
+        return nexus_link_to_temporal_link(link) is not None
+    except Exception:  # noqa: BLE001 - the converter raises whatever its parsing meets; the link is a caller's text
+        return False
+
+
+def run_id_of_link(link: Link) -> str | None:
+    """The run that a link of Temporal's points at, or None for any other link."""
+    try:
+        converted = nexus_link_to_temporal_link(link)
+    except Exception:  # noqa: BLE001 - as above
+        return None
+    match converted.WhichOneof("variant") if converted is not None else None:
+        case "workflow_event":
+            return converted.workflow_event.run_id or None  # type: ignore[union-attr]
+        case "workflow":
+            return converted.workflow.run_id or None  # type: ignore[union-attr]
+        case "activity":
+            return converted.activity.run_id or None  # type: ignore[union-attr]
+        case _:
+            return None

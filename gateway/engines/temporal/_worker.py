@@ -1,0 +1,63 @@
+"""Temporal workers for the workflows and activities that plugins bring along."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+_logger = logging.getLogger("gateway.worker")
+
+_GRACE = timedelta(seconds=10)
+_ACTIVITY_THREADS = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerPlan:
+    """What one worker polls for: one task queue of one namespace."""
+
+    namespace: str
+    task_queue: str
+    workflows: Sequence[type]
+    activities: Sequence[Callable[..., Any]]
+
+
+async def run_workers(clients: Mapping[str, Client], plans: Sequence[WorkerPlan], stop: asyncio.Event) -> None:
+    """Run a worker for each plan until ``stop`` is set or one of them fails.
+
+    Raises:
+        RuntimeError: a worker cannot go on, such as when its namespace does not exist.
+    """
+    async with AsyncExitStack() as stack:
+        threads = stack.enter_context(ThreadPoolExecutor(_ACTIVITY_THREADS, thread_name_prefix="activity"))
+        workers = [
+            Worker(
+                clients[plan.namespace],
+                task_queue=plan.task_queue,
+                workflows=plan.workflows,
+                activities=plan.activities,
+                activity_executor=threads,
+                graceful_shutdown_timeout=_GRACE,
+            )
+            for plan in plans
+        ]
+        running = [asyncio.create_task(worker.run()) for worker in workers]
+        stopped = asyncio.create_task(stop.wait())
+        for plan in plans:
+            _logger.info("worker polls namespace %s, task queue %s", plan.namespace, plan.task_queue)
+        try:
+            done, _ = await asyncio.wait({stopped, *running}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {stopped}:
+                task.result()
+        finally:
+            stopped.cancel()
+            await asyncio.gather(*(worker.shutdown() for worker in workers if worker.is_running))
+            await asyncio.gather(*running, return_exceptions=True)

@@ -1,0 +1,170 @@
+"""HTTP in, HTTP out: sizes, spans and the codec. No policy lives here."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from aiohttp import StreamReader, web
+from multidict import CIMultiDict
+from nexusrpc import HandlerError, HandlerErrorType
+
+from gateway.completions import CALLBACK_PATH, Relay
+from gateway.dispatch import Dispatcher, Incoming
+from gateway.protocol import (
+    CancelAccepted,
+    CancelOperation,
+    EncodedResponse,
+    FailureForm,
+    FetchInfo,
+    FetchResult,
+    HandlerFailed,
+    Headers,
+    Limits,
+    NexusResponse,
+    OperationFailed,
+    OperationInfo,
+    OperationRunning,
+    OperationStarted,
+    OperationSucceeded,
+    RemoteProtocolError,
+    StartOperation,
+    decode_request,
+    encode_response,
+    split_target,
+)
+from gateway.telemetry import OTHER, RequestSpan, Telemetry
+
+_VERBS: Final[Mapping[type, str]] = {
+    StartOperation: "start",
+    CancelOperation: "cancel",
+    FetchResult: "result",
+    FetchInfo: "describe",
+}
+_OUTCOMES: Final[Mapping[type, str]] = {
+    OperationSucceeded: "succeeded",
+    OperationStarted: "started",
+    OperationRunning: "running",
+    OperationInfo: "succeeded",
+    CancelAccepted: "succeeded",
+}
+
+
+class Edge:
+    """The views of the gateway's public listener. ``header_bytes`` and ``body_bytes`` cap what a request may hold."""
+
+    def __init__(
+        self,
+        *,
+        dispatcher: Dispatcher,
+        relay: Relay,
+        telemetry: Telemetry,
+        limits: Limits,
+        header_bytes: int,
+        body_bytes: int,
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._relay = relay
+        self._telemetry = telemetry
+        self._limits = limits
+        self._header_bytes = header_bytes
+        self._body_bytes = body_bytes
+
+    def application(self) -> web.Application:
+        """The routes. Paths are taken raw: a name may hold an encoded slash."""
+        app = web.Application()
+        app.on_response_prepare.append(_without_server_header)
+        app.router.add_route("POST", CALLBACK_PATH, self.completion)
+        app.router.add_route("*", "/{tail:.*}", self.operation)
+        return app
+
+    async def operation(self, request: web.Request) -> web.Response:
+        """One Nexus request."""
+        headers = Headers(request.headers.items())
+        request_id = str(uuid.uuid4())
+        form = FailureForm.CURRENT
+        with self._telemetry.request_span(OTHER, headers, method=request.method) as span:
+            span.request_id(request_id)
+            try:
+                self._check_size(request.headers.items())
+                endpoint, target = split_target(request.raw_path)
+                parsed = decode_request(request.method, target, headers, self._limits)
+            except RemoteProtocolError as error:
+                return _answer(HandlerFailed(error.to_handler_error()), form, span)
+            form = parsed.failure_form
+            span.verb(_VERBS[type(parsed)])
+            incoming = Incoming(
+                endpoint=endpoint,
+                request=parsed,
+                request_id=request_id,
+                authorization=headers.get_all("authorization"),
+                body=_Body(request.content, self._body_bytes),
+                span=span,
+            )
+            return _answer(await self._dispatcher.dispatch(incoming), form, span)
+
+    async def completion(self, request: web.Request) -> web.Response:
+        """One completion from the engine."""
+        headers = Headers(request.headers.items())
+        with self._telemetry.request_span("completion", headers, method=request.method) as span:
+            try:
+                body = await _Body(request.content, self._body_bytes).read()
+                error = await self._relay.relay(headers, body, span)
+            except HandlerError as refused:
+                error = refused
+            if error is not None:
+                return _answer(HandlerFailed(error), FailureForm.CURRENT, span)
+            span.outcome("succeeded")
+            span.status(200)
+            return web.Response()
+
+    def _check_size(self, headers: Iterable[tuple[str, str]]) -> None:
+        if sum(len(name) + len(value) + 4 for name, value in headers) > self._header_bytes:
+            raise RemoteProtocolError(f"the headers are longer than {self._header_bytes} bytes")
+
+
+class _Body:
+    def __init__(self, stream: StreamReader, limit: int) -> None:
+        self._stream = stream
+        self._limit = limit
+
+    async def read(self) -> bytes:
+        """All of the body, unless it is longer than the limit; nothing is kept beyond that."""
+        chunks: list[bytes] = []
+        size = 0
+        async for chunk in self._stream.iter_any():
+            size += len(chunk)
+            if size > self._limit:
+                # 400 and not 413, which Temporal takes for a passing fault and repeats for ever.
+                raise HandlerError(
+                    f"the body is longer than {self._limit} bytes", type=HandlerErrorType.BAD_REQUEST
+                )
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+
+def _answer(response: NexusResponse, form: FailureForm, span: RequestSpan) -> web.Response:
+    encoded: EncodedResponse = encode_response(response, form)
+    span.status(encoded.status)
+    span.outcome(_outcome(response))
+    headers = CIMultiDict(encoded.headers)
+    if isinstance(response, HandlerFailed) and response.error.type is HandlerErrorType.UNAUTHENTICATED:
+        # RFC 6750, section 3. The message is the gateway's own and holds neither quotes nor backslashes.
+        headers["WWW-Authenticate"] = f'Bearer error="invalid_token", error_description="{response.error.message}"'
+    return web.Response(status=encoded.status, headers=headers, body=encoded.body)
+
+
+def _outcome(response: NexusResponse) -> str:
+    match response:
+        case HandlerFailed():
+            return response.error.type.value
+        case OperationFailed():
+            return response.error.state.value
+        case _:
+            return _OUTCOMES[type(response)]
+
+
+async def _without_server_header(request: web.Request, response: web.StreamResponse) -> None:
+    del request
+    response.headers.popall("Server", None)
