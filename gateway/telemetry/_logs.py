@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import re
 import sys
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, TextIO
 
@@ -16,7 +18,7 @@ from opentelemetry._logs import LogRecord, SeverityNumber
 from gateway.telemetry._spans import request_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from opentelemetry.sdk._logs import LoggerProvider
 
@@ -25,7 +27,7 @@ _MAX_TEXT: Final = 16_384
 
 # The last line of defence: nobody should log a token, but a library that logs a header or a URL would.
 _SECRETS: Final = (
-    (re.compile(r"\beyJ[\w-]{4,}\.[\w-]+\.[\w-]*"), "[token]"),
+    (re.compile(r"eyJ[\w-]{4,}\.[\w-]+\.[\w-]*"), "[token]"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]+"), r"\1 [token]"),
     (re.compile(r"(?i)([?&](?:callback|token|access_token)=)[^&\s\"'<>]+"), r"\1[redacted]"),
 )
@@ -50,7 +52,7 @@ class JsonLines(logging.Formatter):
             "ts": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": redact(record.getMessage()),
+            "message": message_of(record),
         }
         span = trace.get_current_span().get_span_context()
         if span.is_valid:
@@ -62,13 +64,37 @@ class JsonLines(logging.Formatter):
             line.setdefault(key, value)
         if record.exc_info:
             line["exception"] = redact(self.formatException(record.exc_info))
-        return json.dumps(line, default=_printable)
+        return json.dumps(line)
+
+
+def message_of(record: logging.LogRecord) -> str:
+    """The redacted message, also where its arguments do not fit its format."""
+    try:
+        return redact(record.getMessage())
+    except Exception:  # noqa: BLE001 - a line that was meant to help must not turn into a traceback
+        return redact(f"{record.msg} (arguments do not fit)")
 
 
 def extra_fields(record: logging.LogRecord) -> Mapping[str, object]:
-    """What the caller passed as ``extra``, texts redacted."""
+    """What the caller passed as ``extra``, as JSON has it and with all its texts redacted."""
     fields = ((key, value) for key, value in vars(record).items() if key not in _STANDARD and not key.startswith("_"))
-    return {key: redact(value) if isinstance(value, str) else value for key, value in fields}
+    return {key: _as_json(value) for key, value in fields}
+
+
+def _as_json(value: object, depth: int = 4) -> object:
+    match value:
+        case str():
+            return redact(value)
+        case None | bool() | int():
+            return value
+        case float() if math.isfinite(value):
+            return value
+        case Mapping() if depth:
+            return {redact(str(key)): _as_json(each, depth - 1) for key, each in value.items()}
+        case list() | tuple() | set() | frozenset() if depth:
+            return [_as_json(each, depth - 1) for each in value]
+        case _:
+            return redact(str(value))
 
 
 def redact(text: str) -> str:
@@ -76,10 +102,6 @@ def redact(text: str) -> str:
     for pattern, replacement in _SECRETS:
         text = pattern.sub(replacement, text)
     return text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}… ({len(text)} characters)"
-
-
-def _printable(value: object) -> str:
-    return redact(str(value))
 
 
 class QuietExporter(logging.Filter):
@@ -140,7 +162,7 @@ class OtlpHandler(logging.Handler):
 
 def _otlp_record(record: logging.LogRecord) -> LogRecord:
     attributes = {
-        key: value if isinstance(value, str | bool | int | float) else _printable(value)
+        key: value if isinstance(value, str | bool | int | float) else json.dumps(value)
         for key, value in extra_fields(record).items()
     }
     if current := request_id.get():
@@ -153,7 +175,7 @@ def _otlp_record(record: logging.LogRecord) -> LogRecord:
         timestamp=int(record.created * 1e9),
         severity_text=record.levelname,
         severity_number=severity,
-        body=redact(record.getMessage()),
+        body=message_of(record),
         attributes=attributes,
     )
 
