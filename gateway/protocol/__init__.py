@@ -63,6 +63,7 @@ from gateway.protocol._targets import (
     decode_name,
     encode_name,
     join_target,
+    result_location,
     split_target,
 )
 
@@ -120,6 +121,7 @@ __all__ = (
     "join_target",
     "operation_error_from_failure",
     "operation_error_to_failure",
+    "result_location",
     "split_target",
     "wire_type",
     "without_stack_traces",

@@ -20,7 +20,7 @@ from gateway.protocol._requests import (
     NexusRequest,
     StartOperation,
 )
-from gateway.protocol._targets import encode_name, encode_query
+from gateway.protocol._targets import encode_path, encode_query
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -40,7 +40,7 @@ def encode_request(request: NexusRequest) -> EncodedRequest:
     Raises:
         LocalProtocolError: a name, header, link or duration that cannot be sent, or a header that only a field may set.
     """
-    path = f"/{encode_name(request.service, 'service')}/{encode_name(request.operation, 'operation')}"
+    path = encode_path(request.service, request.operation)
     match request:
         case StartOperation():
             query = {} if request.callback_url is None else {"callback": request.callback_url}

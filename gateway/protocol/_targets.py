@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote_to_bytes
 
 from nexusrpc import HandlerErrorType
@@ -11,6 +11,9 @@ from nexusrpc import HandlerErrorType
 from gateway.protocol._errors import LocalProtocolError, RemoteProtocolError
 from gateway.protocol._headers import utf8_length
 from gateway.protocol._limits import DEFAULT_LIMITS, Limits
+
+if TYPE_CHECKING:
+    from gateway.model import OperationAddress
 
 ENDPOINTS_PREFIX: Final = "/nexus/endpoints/"
 """What the path of every endpoint begins with."""
@@ -50,6 +53,12 @@ def join_target(endpoint: str, target: str) -> str:
     return f"{ENDPOINTS_PREFIX}{encode_name(endpoint, 'endpoint')}{SERVICES_INFIX}{target}"
 
 
+def result_location(public_url: str, address: OperationAddress, token: str) -> str:
+    """The absolute URL at which the result of an operation can be waited for, for ``Location``."""
+    target = f"{encode_path(address.service, address.operation)}/result{encode_query({'token': token})}"
+    return f"{public_url.rstrip('/')}{join_target(address.endpoint, target)}"
+
+
 def decode_path(path: str, limits: Limits) -> tuple[str, str, str | None]:
     """Service, operation and the verb behind them, None where there is none.
 
@@ -63,6 +72,11 @@ def decode_path(path: str, limits: Limits) -> tuple[str, str, str | None]:
     if verb is not None and verb not in {"cancel", "result"}:
         raise _unknown_path()
     return decode_name(segments[0], "service", limits), decode_name(segments[1], "operation", limits), verb
+
+
+def encode_path(service: str, operation: str) -> str:
+    """The relative path of an operation; LocalProtocolError for a name that ``decode_path`` would not take."""
+    return f"/{encode_name(service, 'service')}/{encode_name(operation, 'operation')}"
 
 
 def decode_name(segment: str, what: str, limits: Limits = DEFAULT_LIMITS) -> str:
