@@ -6,7 +6,6 @@ it, so that a service which is not listed is unknown there in every respect.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,8 @@ from nexusrpc.handler import Handler, OperationHandlerMiddleware
 from gateway.model import Endpoint, OperationAddress
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from nexusrpc import OperationDefinition
     from nexusrpc.handler._core import ServiceHandler
 

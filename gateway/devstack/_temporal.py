@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from temporalio.api.nexus.v1 import EndpointSpec, EndpointTarget
 from temporalio.api.operatorservice.v1 import CreateNexusEndpointRequest
@@ -19,6 +18,9 @@ from temporalio.service import RPCError
 
 from gateway.devstack._ports import HOST, Port
 from gateway.devstack._process import ChildProcess, Command, DevstackError, Progress, no_progress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
 
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 

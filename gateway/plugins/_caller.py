@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import TYPE_CHECKING
 
-from gateway.model import Principal
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gateway.model import Principal
 
 _CALLER: ContextVar[Principal] = ContextVar("nexus-gateway-caller")
 

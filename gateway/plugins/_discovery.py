@@ -8,7 +8,6 @@ installed it and seldom whoever wrote it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -19,6 +18,8 @@ from gateway.plugins._plugin import HandlerPlugin, PluginContext
 from gateway.plugins._soundness import UnsoundError, check_parts, open_service
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from nexusrpc.handler._core import ServiceHandler
 
 PLUGIN_GROUP: Final = "nexus_gateway.plugins"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,8 @@ from nexusrpc import get_service_definition
 from nexusrpc.handler import Handler, OperationHandler
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from nexusrpc.handler._core import ServiceHandler
 
     from gateway.plugins._plugin import HandlerPlugin
