@@ -7,16 +7,20 @@ the completion goes, with which headers, and whose operation it is. The gateway 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from nexusrpc import HandlerError, HandlerErrorType
 
-from gateway.completions._destinations import DestinationPolicy
 from gateway.model import OperationAddress, Tenant
-from gateway.protocol import StartOperation
-from gateway.telemetry import Telemetry
-from gateway.tokens import TokenSealer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gateway.completions._destinations import DestinationPolicy
+    from gateway.protocol import StartOperation
+    from gateway.telemetry import Telemetry
+    from gateway.tokens import TokenSealer
 
 CALLBACK_PATH = "/nexus/callback"
 """Below ``public_url``: where the engine posts completions."""
@@ -64,7 +68,8 @@ class Callbacks:
             return None
         if not self._policy.allows(request.callback_url):
             raise HandlerError(
-                "callback: the URL matches no pattern of the gateway's callbacks.allow", type=HandlerErrorType.BAD_REQUEST
+                "callback: the URL matches no pattern of the gateway's callbacks.allow",
+                type=HandlerErrorType.BAD_REQUEST,
             )
         headers = json.dumps(dict(request.callback_headers), separators=(",", ":"))
         traceparent = self._telemetry.current_traceparent() or ""

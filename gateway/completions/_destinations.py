@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -47,8 +50,8 @@ def _glob(text: str, any_character: str) -> str:
 
 def _canonical(parts: SplitResult) -> str:
     host = parts.hostname or ""
-    if parts.username is not None or parts.password is not None or not host:
-        raise ValueError
+    if parts.username is not None or parts.password is not None or not host or parts.scheme not in _DEFAULT_PORTS:
+        raise ValueError("not a URL that can be called")
     port = parts.port if parts.port is not None else _DEFAULT_PORTS[parts.scheme]
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}{path}"

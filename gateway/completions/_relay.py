@@ -7,7 +7,8 @@ The answer decides whether the engine tries again: 200 and a 4xx end the deliver
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from nexusrpc import Content, HandlerError, HandlerErrorType
 
@@ -23,9 +24,13 @@ from gateway.protocol import (
     encode_completion,
     without_stack_traces,
 )
-from gateway.registry import Registry
-from gateway.telemetry import RequestSpan, Telemetry
 from gateway.tokens import InvalidToken, TokenSealer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gateway.registry import Registry
+    from gateway.telemetry import RequestSpan, Telemetry
 
 _logger = logging.getLogger("gateway.completions")
 
@@ -74,15 +79,8 @@ class Relay:
         content = completion.content
         if completion.state is not OperationState.SUCCEEDED:
             content = Content(headers=content.headers, data=without_stack_traces(content.data))
-        return Completion(
-            state=completion.state,
-            content=content,
-            token=await self._token(delivery, completion),
-            start_time=completion.start_time,
-            close_time=completion.close_time,
-            links=completion.links,
-            headers=delivery.headers,
-        )
+        token = await self._token(delivery, completion)
+        return replace(completion, content=content, token=token, headers=delivery.headers)
 
     async def _token(self, delivery: Delivery, completion: Completion) -> str | None:
         if completion.token is None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
 from enum import Enum
-from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import aiohttp
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
 
 _MAX_ANSWER = 4096
 
@@ -53,7 +54,7 @@ class Sender:
             async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as response:
                 await response.content.read(_MAX_ANSWER)
                 return _judge(response.status), f"status {response.status}"
-        except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:
+        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
             return Attempt.FAILED, type(error).__name__
 
 

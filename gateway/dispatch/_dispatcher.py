@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Protocol, assert_never, cast
+from typing import TYPE_CHECKING, Protocol, assert_never, cast
 
 from nexusrpc import Content, HandlerError, HandlerErrorType, LazyValue
 from nexusrpc.handler import (
@@ -26,8 +26,6 @@ from nexusrpc.handler import (
     StartOperationResultSync,
 )
 
-from gateway.auth import Authenticator, Authorizer
-from gateway.completions import Callbacks
 from gateway.dispatch._cancellation import RequestCancellation
 from gateway.dispatch._errors import NOT_MOUNTED, failed, not_found
 from gateway.dispatch._request_id import scoped_request_id
@@ -47,11 +45,16 @@ from gateway.protocol import (
     OperationStarted,
     OperationSucceeded,
     StartOperation,
+    check_body,
     result_location,
 )
-from gateway.registry import MountedEndpoint, Registry
-from gateway.telemetry import RequestSpan, Telemetry
 from gateway.tokens import InvalidToken, TokenSealer
+
+if TYPE_CHECKING:
+    from gateway.auth import Authenticator, Authorizer
+    from gateway.completions import Callbacks
+    from gateway.registry import MountedEndpoint, Registry
+    from gateway.telemetry import RequestSpan, Telemetry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,6 +213,7 @@ class Dispatcher:
         )
         async with asyncio.timeout_at(call.deadline):
             content = Content(headers=request.content_headers, data=await call.incoming.body.read())
+        check_body(content.headers, content.data)
         # From here on the start goes on without its caller: a handler that was cut off between starting a workflow and
         # returning its token would leave an operation that nobody can name.
         task = asyncio.create_task(self._started(call, context, content))
@@ -268,8 +272,8 @@ class Dispatcher:
             try:
                 await call.mounted.handler.cancel_operation(context, call.engine.handler_token(engine_token))
             except Exception as error:
-                # To cancel what has ended is no error, but engines say "not found" to it as to what never was.
-                if not _is_not_found(call.engine, error) or await self._peek(call, engine_token) is None:
+                # To cancel what has ended is no error to a Nexus caller, but may be one to the engine.
+                if not _may_have_ended(call.engine, error) or await self._peek(call, engine_token) is None:
                     raise
 
     @asynccontextmanager
@@ -348,9 +352,9 @@ def _state(completed: Completed | None) -> OperationState:
     return OperationState(completed.outcome.state.value)
 
 
-def _is_not_found(engine: Engine, error: Exception) -> bool:
+def _may_have_ended(engine: Engine, error: Exception) -> bool:
     known = error if isinstance(error, HandlerError) else engine.translate(error)
-    return isinstance(known, HandlerError) and known.type is HandlerErrorType.NOT_FOUND
+    return isinstance(known, HandlerError) and known.type in {HandlerErrorType.NOT_FOUND, HandlerErrorType.CONFLICT}
 
 
 def _wall_clock(deadline: float) -> datetime:

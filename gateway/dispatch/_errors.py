@@ -24,9 +24,7 @@ def not_found(message: str) -> HandlerError:
     return HandlerError(message, type=HandlerErrorType.NOT_FOUND)
 
 
-def failed(
-    error: BaseException, engine: Engine | None, correlation: dict[str, str]
-) -> HandlerFailed | OperationFailed:
+def failed(error: BaseException, engine: Engine | None, correlation: dict[str, str]) -> HandlerFailed | OperationFailed:
     """The answer for an exception that a request ended with.
 
     What a handler or the gateway raised on purpose keeps its message. What nobody foresaw is logged and becomes an
@@ -39,7 +37,9 @@ def failed(
             return HandlerFailed(not_found(NO_SUCH_TOKEN))
         case TooManyPolls():
             return HandlerFailed(
-                HandlerError("too many result polls are open; try again later", type=HandlerErrorType.RESOURCE_EXHAUSTED)
+                HandlerError(
+                    "too many result polls are open; try again later", type=HandlerErrorType.RESOURCE_EXHAUSTED
+                )
             )
         case TimeoutError():
             return HandlerFailed(

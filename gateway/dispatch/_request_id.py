@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from typing import TYPE_CHECKING
 
-from gateway.model import OperationAddress, Tenant
+if TYPE_CHECKING:
+    from gateway.model import OperationAddress, Tenant
 
 
 def scoped_request_id(tenant: Tenant, address: OperationAddress, request_id: str | None) -> str:

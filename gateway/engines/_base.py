@@ -7,15 +7,17 @@ handler token made exact, so that it names one run of one operation and never a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from nexusrpc import Content, HandlerError, Link, OperationError, Serializer
-from nexusrpc.handler import CancelOperationContext, StartOperationContext
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
 
-from gateway.model import Endpoint
+    from nexusrpc import Content, HandlerError, Link, OperationError, Serializer
+    from nexusrpc.handler import CancelOperationContext, StartOperationContext
+
+    from gateway.model import Endpoint
 
 
 class OperationNotFound(Exception):
@@ -45,7 +47,10 @@ class Engine(Protocol):
         ...
 
     def hosting(
-        self, endpoint: Endpoint, context: StartOperationContext | CancelOperationContext, engine_token: str | None = None
+        self,
+        endpoint: Endpoint,
+        context: StartOperationContext | CancelOperationContext,
+        engine_token: str | None = None,
     ) -> AbstractContextManager[None]:
         """The context that a handler call has to run in; ``engine_token`` is that of the operation to cancel.
 

@@ -6,9 +6,11 @@ The poll runs in a task of its own: it outlives each single waiter, and is cance
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Hashable
 
 T = TypeVar("T")
 
@@ -41,7 +43,9 @@ class SharedPolls(Generic[T]):
         """How many polls of the engine are open at the moment."""
         return len(self._polls)
 
-    async def wait(self, key: Hashable, poll: Callable[[], Awaitable[T]], seconds: float, stop: asyncio.Event) -> T | None:
+    async def wait(
+        self, key: Hashable, poll: Callable[[], Awaitable[T]], seconds: float, stop: asyncio.Event
+    ) -> T | None:
         """The value for ``key``, or None when ``seconds`` are over or ``stop`` is set before it is known.
 
         Raises:

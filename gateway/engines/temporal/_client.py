@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from opentelemetry.trace import Tracer
 from temporalio.client import (
     CancelWorkflowInput,
     Client,
@@ -19,6 +17,11 @@ from temporalio.client import (
 from temporalio.contrib.opentelemetry import TracingInterceptor
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RetryConfig, TLSConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from opentelemetry.trace import Tracer
 
 # The SDK repeats a call that found the server away. A request has about ten seconds in all, and its caller is to learn
 # of the outage within them.
@@ -52,7 +55,12 @@ async def connect(
         retry_config=_RETRIES,
         lazy=lazy,
     )
-    return {name: Client(**{**first.config(), "namespace": name}) for name in namespaces}
+    clients = {}
+    for name in namespaces:
+        config = first.config()
+        config["namespace"] = name
+        clients[name] = Client(**config)
+    return clients
 
 
 started_runs: ContextVar[dict[str, str] | None] = ContextVar("started_runs", default=None)

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import temporalio.nexus
-from nexusrpc import HandlerError, Link, OperationError, Serializer
-from nexusrpc.handler import CancelOperationContext, StartOperationContext
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
-from temporalio.client import Client
 from temporalio.service import RPCError
 
 from gateway.engines._base import Completed, EngineUnavailable
@@ -20,7 +17,15 @@ from gateway.engines.temporal import _failures, _results, _tokens
 from gateway.engines.temporal._client import pinned_run, started_runs
 from gateway.engines.temporal._content import PayloadSerializer
 from gateway.engines.temporal._hosting import OperationTokenType, hosting, is_link_of_temporal, run_id_of_link
-from gateway.model import Endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from nexusrpc import HandlerError, Link, OperationError, Serializer
+    from nexusrpc.handler import CancelOperationContext, StartOperationContext
+    from temporalio.client import Client
+
+    from gateway.model import Endpoint
 
 _CHECK_TIMEOUT = timedelta(seconds=2)
 
@@ -43,7 +48,10 @@ class TemporalEngine:
 
     @contextmanager
     def hosting(
-        self, endpoint: Endpoint, context: StartOperationContext | CancelOperationContext, engine_token: str | None = None
+        self,
+        endpoint: Endpoint,
+        context: StartOperationContext | CancelOperationContext,
+        engine_token: str | None = None,
     ) -> Iterator[None]:
         """What a Temporal worker sets around a handler call."""
         info = temporalio.nexus.Info(

@@ -7,17 +7,20 @@ and without the identity of the worker.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from google.protobuf.json_format import MessageToDict
 from nexusrpc import Failure, HandlerError, HandlerErrorType, OperationError, OperationErrorState
 from temporalio.api.failure.v1 import Failure as TemporalFailure
-from temporalio.converter import DataConverter
 from temporalio.exceptions import ApplicationError, FailureError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from gateway.engines._base import EngineUnavailable, OperationNotFound, ResultNotSupported
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from temporalio.converter import DataConverter
 
 FAILURE_TYPE = "temporal.api.failure.v1.Failure"
 """``metadata.type`` of a failure whose ``details`` are Temporal's own, without message and stack trace."""
@@ -53,16 +56,16 @@ def translate(error: BaseException, converter: DataConverter) -> HandlerError | 
         case OperationNotFound():
             return HandlerError("operation not found", type=_Type.NOT_FOUND)
         case ResultNotSupported():
-            return HandlerError("the result of this operation is only delivered by callback", type=_Type.NOT_IMPLEMENTED)
+            return HandlerError(
+                "the result of this operation is only delivered by callback", type=_Type.NOT_IMPLEMENTED
+            )
         case WorkflowAlreadyStartedError():
             return HandlerError("an operation with this identity is running or was run already", type=_Type.CONFLICT)
         case RPCError():
             kind, message, retryable = _BY_STATUS.get(error.status, (_Type.INTERNAL, "the engine failed", None))
             return HandlerError(message, type=kind, retryable_override=retryable)
         case ApplicationError():
-            return HandlerError(
-                "the handler failed", type=_Type.INTERNAL, retryable_override=not error.non_retryable
-            )
+            return HandlerError("the handler failed", type=_Type.INTERNAL, retryable_override=not error.non_retryable)
         case _ if is_connection_error(error):
             return HandlerError("the engine is unavailable; try again later", type=_Type.UNAVAILABLE)
         case _:

@@ -8,18 +8,22 @@ SDK keeps private. Every private name of the SDK that the gateway uses is in thi
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import temporalio.client
 import temporalio.common
 import temporalio.nexus
-from nexusrpc import Link
 from nexusrpc.handler import CancelOperationContext, StartOperationContext
 from temporalio.nexus import _operation_context as _sdk_context
 from temporalio.nexus._link_conversion import nexus_link_to_temporal_link
 from temporalio.nexus._token import OperationToken, OperationTokenType
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Iterator
+
+    from nexusrpc import Link
 
 __all__ = ("OperationToken", "OperationTokenType", "hosting", "is_link_of_temporal", "run_id_of_link")
 

@@ -6,30 +6,39 @@ bytes pass through. Each look-up comes in two forms, one that waits at the serve
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from nexusrpc import OperationError, OperationErrorState
-from temporalio.api.activity.v1 import ActivityExecutionOutcome
 from temporalio.api.common.v1 import Payloads, WorkflowExecution
-from temporalio.api.enums.v1 import HistoryEventFilterType, UpdateWorkflowExecutionLifecycleStage
+from temporalio.api.enums.v1 import (
+    HistoryEventFilterType,
+    UpdateWorkflowExecutionLifecycleStage,
+    WorkflowExecutionStatus,
+)
 from temporalio.api.failure.v1 import CanceledFailureInfo, Failure, TerminatedFailureInfo, TimeoutFailureInfo
-from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.update.v1 import Outcome, UpdateRef, WaitPolicy
 from temporalio.api.workflowservice.v1 import (
     DescribeActivityExecutionRequest,
+    DescribeWorkflowExecutionRequest,
     GetWorkflowExecutionHistoryRequest,
     PollActivityExecutionRequest,
     PollWorkflowExecutionUpdateRequest,
 )
-from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from gateway.engines._base import Completed, EngineUnavailable, OperationNotFound
 from gateway.engines.temporal._content import content_of
 from gateway.engines.temporal._failures import is_connection_error, is_unavailable, operation_error, state_of
 from gateway.engines.temporal._hosting import OperationToken, OperationTokenType
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from temporalio.api.activity.v1 import ActivityExecutionOutcome
+    from temporalio.api.history.v1 import HistoryEvent
+    from temporalio.api.workflow.v1 import WorkflowExecutionInfo
+    from temporalio.client import Client
 
 T = TypeVar("T")
 
@@ -58,19 +67,39 @@ async def outcome(client: Client, token: OperationToken, *, wait: bool) -> Compl
 
 
 async def _workflow(client: Client, token: OperationToken, wait: bool) -> Completed | None:
-    execution = WorkflowExecution(workflow_id=token.workflow_id or "", run_id=token.run_id or "")
+    workflow_id, run_id = token.workflow_id or "", token.run_id or ""
+    if not wait:
+        # A look at the history's close event would not do: the server holds it back until the call times out.
+        latest = await _describe(client, workflow_id, "")
+        if run_id in ("", latest.first_run_id):
+            run_id = latest.execution.run_id
+            if latest.status == WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING:
+                return None
+    return await _close_of(client, workflow_id, run_id)
+
+
+async def _describe(client: Client, workflow_id: str, run_id: str) -> WorkflowExecutionInfo:
+    execution = WorkflowExecution(workflow_id=workflow_id, run_id=run_id)
+    request = DescribeWorkflowExecutionRequest(namespace=client.namespace, execution=execution)
+    service = client.workflow_service
+    described = await _call(lambda: service.describe_workflow_execution(request, timeout=_LOOK_TIMEOUT))
+    if described is None:
+        raise EngineUnavailable
+    return described.workflow_execution_info
+
+
+async def _close_of(client: Client, workflow_id: str, run_id: str) -> Completed | None:
+    """The end of a chain of runs, from this run on; None when a long poll ended before it."""
     request = GetWorkflowExecutionHistoryRequest(
         namespace=client.namespace,
-        execution=execution,
-        wait_new_event=wait,
+        execution=WorkflowExecution(workflow_id=workflow_id, run_id=run_id),
+        wait_new_event=True,
         history_event_filter_type=HistoryEventFilterType.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT,
         skip_archival=True,
     )
+    service = client.workflow_service
     while True:
-        service = client.workflow_service
-        response = await _call(
-            lambda: service.get_workflow_execution_history(request, timeout=_POLL_TIMEOUT if wait else _LOOK_TIMEOUT)
-        )
+        response = await _call(lambda: service.get_workflow_execution_history(request, timeout=_POLL_TIMEOUT))
         if response is None:
             return None
         request.next_page_token = response.next_page_token
@@ -80,8 +109,6 @@ async def _workflow(client: Client, token: OperationToken, wait: bool) -> Comple
             if not next_run:
                 return _closed(event)
             request.execution.run_id, request.next_page_token = next_run, b""
-        elif not wait:
-            return None
 
 
 async def _update(client: Client, token: OperationToken, wait: bool) -> Completed | None:
@@ -106,14 +133,15 @@ async def _update(client: Client, token: OperationToken, wait: bool) -> Complete
 
 
 async def _activity(client: Client, token: OperationToken, wait: bool) -> Completed | None:
-    names = {"namespace": client.namespace, "activity_id": token.activity_id or "", "run_id": token.run_id or ""}
+    activity, run = token.activity_id or "", token.run_id or ""
     service = client.workflow_service
     if wait:
-        polled = await _call(
-            lambda: service.poll_activity_execution(PollActivityExecutionRequest(**names), timeout=_POLL_TIMEOUT)
-        )
+        poll = PollActivityExecutionRequest(namespace=client.namespace, activity_id=activity, run_id=run)
+        polled = await _call(lambda: service.poll_activity_execution(poll, timeout=_POLL_TIMEOUT))
         return _ended(polled.outcome) if polled is not None and polled.HasField("outcome") else None
-    request = DescribeActivityExecutionRequest(**names, include_outcome=True)
+    request = DescribeActivityExecutionRequest(
+        namespace=client.namespace, activity_id=activity, run_id=run, include_outcome=True
+    )
     described = await _call(lambda: service.describe_activity_execution(request, timeout=_LOOK_TIMEOUT))
     return _ended(described.outcome) if described is not None and described.HasField("outcome") else None
 
@@ -173,9 +201,7 @@ def _closed(event: HistoryEvent) -> Completed | None:
             failure = Failure(message="operation terminated", terminated_failure_info=TerminatedFailureInfo())
             return Completed(operation_error(failure, _FAILED))
         case "workflow_execution_timed_out_event_attributes":
-            failure = Failure(
-                message="operation exceeded internal timeout", timeout_failure_info=TimeoutFailureInfo()
-            )
+            failure = Failure(message="operation exceeded internal timeout", timeout_failure_info=TimeoutFailureInfo())
             return Completed(operation_error(failure, _FAILED))
         case _:
             return None

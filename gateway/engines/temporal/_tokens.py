@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from gateway.engines._base import OperationNotFound, ResultNotSupported
 from gateway.engines.temporal._hosting import OperationToken, OperationTokenType
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _OPAQUE = ":"
 
@@ -78,4 +81,6 @@ def _dump(token: OperationToken) -> str:
         "uid": token.update_id,
         "rid": token.run_id,
     }
-    return json.dumps({name: value for name, value in fields.items() if value is not None}, separators=(",", ":"), ensure_ascii=False)
+    return json.dumps(
+        {name: value for name, value in fields.items() if value is not None}, separators=(",", ":"), ensure_ascii=False
+    )
