@@ -1,6 +1,6 @@
 """The configuration: one YAML file, environment variables over it, and the gateway's own values out of it."""
 
-from gateway.settings._border import endpoints, token_keys
+from gateway.settings._border import endpoints, issuer_policies, token_keys, token_minter
 from gateway.settings._faults import SettingsError
 from gateway.settings._loading import load_settings
 from gateway.settings._models import (
@@ -36,7 +36,9 @@ __all__ = (
     "TokenKeySettings",
     "TokenSettings",
     "endpoints",
+    "issuer_policies",
     "load_settings",
     "settings_schema",
     "token_keys",
+    "token_minter",
 )

@@ -6,6 +6,7 @@ import base64
 import binascii
 from typing import TYPE_CHECKING
 
+from gateway.auth import IssuerPolicy, KeyDiscovery, KeyFile, KeyRefresh, KeyUrl, TokenMinter
 from gateway.model import Endpoint, Rule
 from gateway.settings._faults import SettingsError
 from gateway.tokens import SECRET_BYTES, TokenKey
@@ -13,7 +14,7 @@ from gateway.tokens import SECRET_BYTES, TokenKey
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gateway.settings._models import EndpointSettings, RuleSettings, Settings, TokenKeySettings
+    from gateway.settings._models import EndpointSettings, IssuerSettings, RuleSettings, Settings, TokenKeySettings
 
 
 def endpoints(settings: Settings) -> tuple[Endpoint, ...]:
@@ -74,3 +75,54 @@ def _secret(key: TokenKeySettings, environ: Mapping[str, str]) -> bytes | str:
     if len(secret) != SECRET_BYTES:
         return f"holds {len(secret)} bytes; it must hold {SECRET_BYTES} random bytes in base64url"
     return secret
+
+
+def issuer_policies(settings: Settings) -> tuple[IssuerPolicy, ...]:
+    """What is demanded of each issuer's tokens, in the file's order."""
+    return tuple(_policy(issuer) for issuer in settings.issuers)
+
+
+def _policy(issuer: IssuerSettings) -> IssuerPolicy:
+    refresh = issuer.key_refresh
+    return IssuerPolicy(
+        issuer=issuer.issuer,
+        audiences=issuer.audiences,
+        algorithms=frozenset(issuer.algorithms),
+        keys=_key_source(issuer),
+        namespace_claim=issuer.namespace_claim,
+        permissions_claim=issuer.permissions_claim,
+        subject_claim=issuer.subject_claim,
+        require_permissions=issuer.require_permissions,
+        type=issuer.typ,
+        leeway=issuer.leeway.total_seconds(),
+        max_lifetime=None if issuer.max_lifetime is None else issuer.max_lifetime.total_seconds(),
+        refresh=KeyRefresh(
+            min_interval=refresh.min_interval.total_seconds(),
+            max_interval=refresh.max_interval.total_seconds(),
+            cooldown=refresh.cooldown.total_seconds(),
+            stale_for=refresh.stale_for.total_seconds(),
+            timeout=refresh.timeout.total_seconds(),
+        ),
+    )
+
+
+def _key_source(issuer: IssuerSettings) -> KeyFile | KeyUrl | KeyDiscovery:
+    if issuer.jwks_file is not None:
+        return KeyFile(issuer.jwks_file)
+    return KeyDiscovery() if issuer.jwks_uri is None else KeyUrl(issuer.jwks_uri)
+
+
+def token_minter(settings: Settings, issuer: str | None = None) -> TokenMinter:
+    """A minter of development tokens for ``issuer``, or for the first issuer that has a ``dev_signing_key_file``.
+
+    Raises:
+        SettingsError: when there is no such issuer, or it has no ``dev_signing_key_file``.
+        MintingError: when the file is no key that the gateway would accept tokens of.
+    """
+    named = [one for one in settings.issuers if issuer in (None, one.issuer)]
+    if not named:
+        raise SettingsError(["issuers: none of them is the issuer that was asked for"])
+    for one in named:
+        if one.dev_signing_key_file is not None:
+            return TokenMinter(_policy(one), one.dev_signing_key_file)
+    raise SettingsError(["issuers: no dev_signing_key_file is set, so no token can be minted here"])

@@ -31,7 +31,7 @@ class Overlay:
     faults: list[str] = field(default_factory=list)
 
 
-class _Misnamed(Exception):  # noqa: N818 - never leaves this module
+class _Misnamed(Exception):
     pass
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class NotReadable(Exception):  # noqa: N818 - never leaves the package
+class NotReadable(Exception):
     """The text is no YAML document that can be a configuration."""
 
     def __init__(self, *faults: Fault) -> None:
