@@ -59,13 +59,15 @@ class Authorizer:
         self._require_permissions = frozenset(require_permissions)
         self._read: OrderedDict[frozenset[str], Permissions] = OrderedDict()
 
-    def authorize(self, principal: Principal, endpoint: str, address: OperationAddress | None, verb: Verb) -> Decision:
+    def authorize(
+        self, principal: Principal, endpoint: Endpoint, address: OperationAddress | None, verb: Verb
+    ) -> Decision:
         """Whether ``principal`` may do ``verb`` on the operation at ``address`` (contract section 4).
 
         Without an address the question is whether there is anything at the endpoint that it may do ``verb`` on, as for
         a list, whose items are then decided one by one.
         """
-        mounted = self._endpoints.get(endpoint)
+        mounted = self._endpoints.get(endpoint.name)
         if mounted is None:
             return Decision(allowed=False, visible=False, reason="no such endpoint")
         permissions = self._permissions(principal)
