@@ -120,12 +120,12 @@ class Authenticator:
             AuthenticationFailed: UNAUTHENTICATED, with a message that the client can act on.
             KeysUnavailable: UNAVAILABLE, while the issuer's keys cannot be had.
         """
-        known = self.authenticate_cached(authorization)
-        if known is not None:
-            return known
         token: CompactToken | None = None
         try:
             text = bearer_token(authorization)
+            known = self._verified.find(text)
+            if known is not None:
+                return known
             token = parse_compact(text)
             principal = await self._verify(token)
         except (AuthenticationFailed, KeysUnavailable) as error:

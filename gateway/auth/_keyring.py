@@ -57,6 +57,7 @@ class Keyring:
         self._on_change = on_change
         self._keys = KeySet()
         self._document: bytes | None = None
+        self._refused: tuple[bytes, BadKeySet] | None = None
         self._loaded_at: float | None = None
         self._due = clock()
         self._failures = 0
@@ -108,12 +109,8 @@ class Keyring:
     async def keep_fresh(self) -> None:
         """Load ahead of time, for ever; drop what is too old to be believed."""
         while True:
-            wake_at = self._due
-            if self._loaded_at is not None and self._keys.keys:
-                wake_at = min(wake_at, self._loaded_at + self._refresh.stale_for)
-            await asyncio.sleep(max(0.0, wake_at - self._clock()))
-            if self._clock() >= self._due:
-                await self._wait_for_load()
+            await asyncio.sleep(max(0.0, self._wake_at() - self._clock()))
+            await self._wait_for_load()
             self._drop_when_stale()
 
     async def stop(self) -> None:
@@ -122,6 +119,11 @@ class Keyring:
             self._loading.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._loading
+
+    def _wake_at(self) -> float:
+        if self._loaded_at is None or not self._keys.keys:
+            return self._due
+        return min(self._due, self._loaded_at + self._refresh.stale_for)
 
     def _may_force(self, key_id: str | None) -> bool:
         now = self._clock()
@@ -149,15 +151,31 @@ class Keyring:
     async def _load(self) -> None:
         try:
             document = await self._source.load()
-            if document.content != self._document or not self._keys.keys:
-                self._take(parse_key_set(document.content, self._family, self._issuer))
-                self._document = document.content
+            self._read(document.content)
         except (CannotFetch, BadKeySet) as error:
             self._note_failure(str(error))
+        except Exception:  # noqa: BLE001 - logged with its trace, and the keys at hand go on serving
+            # What a provider sends must never be able to end the loading itself.
+            _log.exception("loading the keys of issuer %s failed", printable(self._issuer))
+            self._note_failure("an internal error")
         else:
             self._note_success(document.fresh_for)
         finally:
             self._loading = None
+
+    def _read(self, content: bytes) -> None:
+        """Take over a document, if it is another one; each is read, and written about in the log, once."""
+        if content == self._document and self._keys.keys:
+            return
+        if self._refused is not None and content == self._refused[0]:
+            raise self._refused[1]
+        try:
+            keys = parse_key_set(content, self._family, self._issuer)
+        except BadKeySet as error:
+            self._refused = (content, error)
+            raise
+        self._take(keys)
+        self._document, self._refused = content, None
 
     def _take(self, keys: KeySet) -> None:
         if keys == self._keys:

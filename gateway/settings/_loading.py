@@ -41,8 +41,10 @@ def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
 
 
 def _validate(tree: dict[str, Any], root: Shape, directory: Path) -> tuple[Settings | None, list[Fault]]:
+    # A section whose keys are all commented out is one that is not there.
+    given = {key: value for key, value in tree.items() if value is not None}
     try:
-        return Settings.model_validate(tree, context={"directory": directory}), []
+        return Settings.model_validate(given, context={"directory": directory}), []
     except ValidationError as error:
         return None, list(_in_own_words(error, root))
 
