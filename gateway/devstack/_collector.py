@@ -28,7 +28,7 @@ class Collector:
             DevstackError: There is no collector executable.
         """
         self._http, self._grpc = Port(), Port()
-        self._process = ChildProcess(
+        self.process = ChildProcess(
             Command(
                 name="OpenTelemetry collector",
                 argv=(
@@ -59,11 +59,11 @@ class Collector:
         """
         for port in (self._http, self._grpc):
             port.hand_over()
-        await self._process.start(self._is_ready)
+        await self.process.start(self._is_ready)
 
     async def stop(self) -> None:
         """Stop the collector."""
-        await self._process.stop()
+        await self.process.stop()
 
     async def __aenter__(self) -> Self:
         await self.start()

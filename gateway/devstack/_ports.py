@@ -24,6 +24,9 @@ class Port:
             OSError: The port is taken.
         """
         self._socket = socket.socket()
+        if number:
+            # One that somebody asked for by name may have connections of yesterday's program still dying on it.
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             self._socket.bind((HOST, number))
         except OSError:

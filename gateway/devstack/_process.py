@@ -41,7 +41,7 @@ class DevstackError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """A program to run: ``argv[0]`` is a path. ``name`` is what messages call it.
+    """A program to run, in ``directory``: ``argv[0]`` is a path. ``name`` is what messages call it.
 
     ``death_signal`` is what it gets when we die: SIGKILL unless it has children of its own to take along.
     ``start_timeout`` and ``stop_timeout`` are in seconds.
@@ -50,6 +50,7 @@ class Command:
     name: str
     argv: Sequence[str]
     environ: Mapping[str, str] = field(repr=False)
+    directory: Path | None = None
     death_signal: signal.Signals = signal.SIGKILL
     start_timeout: float = 30.0
     stop_timeout: float = 10.0
@@ -126,6 +127,15 @@ class ChildProcess:
         await self._reader
         return exit_code
 
+    async def watch(self) -> Never:
+        """Wait until it ends by itself.
+
+        Raises:
+            DevstackError: It has ended.
+        """
+        exit_code = await self.wait()
+        raise DevstackError(self._in_words(f"ended with exit code {exit_code}"))
+
     def send_signal(self, number: signal.Signals) -> None:
         """Send a signal to the program alone, not to its children."""
         if self._process is not None:
@@ -142,6 +152,7 @@ class ChildProcess:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             env=dict(self._command.environ),
+            cwd=self._command.directory,
             start_new_session=True,
         )
         self._reader = asyncio.create_task(self._read(self._process.stdout))

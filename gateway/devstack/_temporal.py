@@ -49,7 +49,7 @@ class TemporalServer:
         """
         self.namespaces = tuple(namespaces)
         self._grpc, self._http, self._metrics = Port(), Port(), Port()
-        self._process = ChildProcess(
+        self.process = ChildProcess(
             Command(
                 name="Temporal server",
                 argv=(
@@ -86,15 +86,15 @@ class TemporalServer:
         """
         for port in (self._grpc, self._http, self._metrics):
             port.hand_over()
-        await self._process.start(self._is_ready)
+        await self.process.start(self._is_ready)
 
     async def stop(self) -> None:
         """Stop the server; without a database its data are gone."""
-        await self._process.stop()
+        await self.process.stop()
 
     async def kill(self) -> None:
         """Stop the server as a power cut would."""
-        await self._process.kill()
+        await self.process.kill()
 
     async def create_nexus_endpoint(
         self, name: str, *, target_url: str | None = None, namespace: str = "", task_queue: str = ""
