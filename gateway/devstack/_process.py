@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import Final, Never
 
 _GUARD: Final = Path(__file__).with_name("_guard.py")
 _POLL: Final = 0.05
@@ -124,7 +124,7 @@ class ChildProcess:
         if self._process is None or self._reader is None:
             return None
         exit_code = await self._process.wait()
-        await self._reader
+        await asyncio.wait({self._reader})  # which leaves it alone when we are the ones that are cancelled
         return exit_code
 
     async def watch(self) -> Never:

@@ -35,8 +35,8 @@ class StackOptions:
     """How a stack differs from the usual one.
 
     ``directory`` holds its configuration and keys; what is there already is used again. ``port`` is the gateway's, 0
-    for any. With ``temporal_address`` that server is used, and its namespace ``default``, instead of an embedded one, whose
-    data are in ``database`` or else nowhere. ``edit`` may change the configuration before it is written.
+    for any. With ``temporal_address`` that server is used, and its namespace ``default``, instead of an embedded one,
+    whose data are in ``database`` or else nowhere. ``edit`` may change the configuration before it is written.
     """
 
     directory: Path
@@ -67,10 +67,14 @@ class Stack:
             DevstackError: A part has ended; the message says which, and what it said last.
         """
         processes = [part.process for part in (self.temporal, self.collector, self.gateway, self.worker) if part]
-        async with asyncio.TaskGroup() as watching:
-            for process in processes:
-                watching.create_task(process.watch())
-        raise DevstackError("every part has ended")
+        watching = [asyncio.create_task(process.watch()) for process in processes]
+        try:
+            ended, _ = await asyncio.wait(watching, return_when=asyncio.FIRST_COMPLETED)
+            return await ended.pop()
+        finally:
+            for task in watching:
+                task.cancel()
+            await asyncio.gather(*watching, return_exceptions=True)
 
     def token(
         self,
