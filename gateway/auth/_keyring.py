@@ -57,7 +57,7 @@ class Keyring:
         self._on_change = on_change
         self._keys = KeySet()
         self._document: bytes | None = None
-        self._refused: tuple[bytes, BadKeySet] | None = None
+        self._refused: tuple[bytes, str] | None = None
         self._loaded_at: float | None = None
         self._due = clock()
         self._failures = 0
@@ -168,11 +168,11 @@ class Keyring:
         if content == self._document and self._keys.keys:
             return
         if self._refused is not None and content == self._refused[0]:
-            raise self._refused[1]
+            raise BadKeySet(self._refused[1])
         try:
             keys = parse_key_set(content, self._family, self._issuer)
         except BadKeySet as error:
-            self._refused = (content, error)
+            self._refused = (content, str(error))
             raise
         self._take(keys)
         self._document, self._refused = content, None

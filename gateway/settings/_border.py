@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from typing import TYPE_CHECKING
 
 from gateway.auth import IssuerPolicy, KeyDiscovery, KeyFile, KeyRefresh, KeyUrl, TokenMinter
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gateway.settings._models import EndpointSettings, IssuerSettings, RuleSettings, Settings, TokenKeySettings
+
+_BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def endpoints(settings: Settings) -> tuple[Endpoint, ...]:
@@ -69,8 +72,12 @@ def _secret(key: TokenKeySettings, environ: Mapping[str, str]) -> bytes | str:
         return f"is not set; it must hold {SECRET_BYTES} random bytes in base64url"
     unpadded = text.rstrip("=")
     try:
-        secret = base64.b64decode(unpadded + "=" * (-len(unpadded) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
+        secret = (
+            base64.urlsafe_b64decode(unpadded + "=" * (-len(unpadded) % 4)) if _BASE64URL.fullmatch(unpadded) else None
+        )
+    except binascii.Error:
+        secret = None
+    if secret is None:
         return f"is not base64url; it must hold {SECRET_BYTES} random bytes in base64url"
     if len(secret) != SECRET_BYTES:
         return f"holds {len(secret)} bytes; it must hold {SECRET_BYTES} random bytes in base64url"

@@ -17,9 +17,12 @@ from gateway.settings._faults import Path, nearest
 from gateway.settings._shapes import Listed, Scalar, Section, Shape, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 PREFIX = "NEXUS_GATEWAY__"
+
+# Whatever stands at a place of a YAML tree.
+Node = Any
 
 
 @dataclass(slots=True)
@@ -57,22 +60,34 @@ def _number(part: str) -> tuple[int, str]:
 
 def _put(tree: dict[str, Any], root: Shape, parts: list[str], text: str) -> Path:
     """Set the value at ``parts``; returns the path in the file's own spelling."""
-    node: Any = tree
+    steps = list(_steps(tree, root, parts))
+    *inner, (last, shape) = steps
+    node: Node = tree
+    for key, below in inner:
+        node = _descend(node, key, below)
+    _assign(node, last, _read(text, shape))
+    return tuple(key for key, _ in steps)
+
+
+def _steps(tree: dict[str, Any], root: Shape, parts: list[str]) -> Iterator[tuple[str | int, Shape]]:
+    """Each part as a key of the file with the shape of what is there; the tree is only looked at."""
+    node: Node = tree
     shape = root
-    path: list[str | int] = []
     spelled: list[str] = []
-    for index, part in enumerate(parts):
-        key, inner = _step(node, shape, part, spelled)
-        path.append(key)
+    for part in parts:
+        key, shape = _step(node, shape, part, spelled)
         spelled.append(str(key))
-        if index == len(parts) - 1:
-            _assign(node, key, _read(text, inner))
-            break
-        node, shape = _descend(node, key, inner), inner
-    return tuple(path)
+        node = _present(node, key)
+        yield key, shape
 
 
-def _step(node: Any, shape: Shape, part: str, spelled: list[str]) -> tuple[str | int, Shape]:  # noqa: ANN401 - a YAML tree
+def _present(node: Node, key: str | int) -> Node:
+    if isinstance(node, list):
+        return node[key] if isinstance(key, int) and key < len(node) else None
+    return node.get(key) if isinstance(node, dict) else None
+
+
+def _step(node: Node, shape: Shape, part: str, spelled: list[str]) -> tuple[str | int, Shape]:
     match shape:
         case Section(fields):
             key = part.lower()
@@ -91,11 +106,11 @@ def _step(node: Any, shape: Shape, part: str, spelled: list[str]) -> tuple[str |
             raise _Misnamed(f"unknown key; the nearest valid one is {variable(spelled)}")
 
 
-def _named(node: Any, part: str) -> str:  # noqa: ANN401 - a YAML tree
+def _named(node: Node, part: str) -> str:
     """The key of the file that a variable means, or the new key that it makes."""
     if not part:
         raise _Misnamed("a name is missing between the underscores")
-    known = [key for key in node if isinstance(key, str) and _folded(key) == _folded(part)]
+    known = [key for key in node or () if isinstance(key, str) and _folded(key) == _folded(part)]
     if len(known) > 1:
         raise _Misnamed(f"could mean {' or '.join(sorted(known))}; set the whole section instead")
     return known[0] if known else part.lower()
@@ -110,11 +125,9 @@ def variable(path: tuple[str, ...] | list[str]) -> str:
     return PREFIX + "__".join(_folded(part) for part in path)
 
 
-def _descend(node: Any, key: str | int, inner: Shape) -> Any:  # noqa: ANN401 - a YAML tree
-    present = node[key] if isinstance(node, dict) and key in node else None
-    if isinstance(node, list) and isinstance(key, int) and key < len(node):
-        present = node[key]
-    wanted = list if isinstance(inner, Listed) else dict
+def _descend(node: Node, key: str | int, below: Shape) -> Node:
+    present = _present(node, key)
+    wanted = list if isinstance(below, Listed) else dict
     if isinstance(present, wanted):
         return present
     if present is not None:
@@ -123,14 +136,14 @@ def _descend(node: Any, key: str | int, inner: Shape) -> Any:  # noqa: ANN401 - 
     return node[key]
 
 
-def _assign(node: Any, key: str | int, value: Any) -> None:  # noqa: ANN401 - a YAML tree
+def _assign(node: Node, key: str | int, value: Node) -> None:
     if isinstance(node, list) and key == len(node):
         node.append(value)
     else:
         node[key] = value
 
 
-def _read(text: str, shape: Shape) -> Any:  # noqa: ANN401 - a YAML tree
+def _read(text: str, shape: Shape) -> Node:
     match shape:
         case Scalar(text=True, nullable=nullable):
             return None if nullable and text in ("", "null") else text
@@ -141,7 +154,7 @@ def _read(text: str, shape: Shape) -> Any:  # noqa: ANN401 - a YAML tree
             return _yaml(text, otherwise=text)
 
 
-def _yaml(text: str, otherwise: str) -> Any:  # noqa: ANN401 - a YAML tree
+def _yaml(text: str, otherwise: str) -> Node:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError:

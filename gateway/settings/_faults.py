@@ -31,6 +31,7 @@ _MESSAGES = {
     "path_type": "must be a path",
     "invalid_key": "keys must be text; put it in quotes",
 }
+_EMPTY = "must not be empty"
 _PATTERNS = {
     "secret_env": "must be the name of an environment variable, not the secret itself",
     "api_key_env": "must be the name of an environment variable, not the key itself",
@@ -75,7 +76,7 @@ def from_pydantic(error: ErrorDetails, root: Shape) -> Fault:
         case "enum" | "literal_error":
             return Fault(path, f"must be one of {str(context['expected']).replace(chr(39), '')}")
         case "too_short":
-            return Fault(path, "must not be empty")
+            return Fault(path, _EMPTY)
         case "string_pattern_mismatch":
             named = [part for part in reversed(path) if isinstance(part, str) and part in _PATTERNS]
             return Fault(path, _PATTERNS[named[0]] if named else "is not spelled as it must be")
@@ -94,6 +95,22 @@ def _unknown(path: Path, root: Shape) -> str:
     valid = tuple(parent.fields) if isinstance(parent, Section) else ()
     guess = nearest(str(path[-1]), valid)
     return f"unknown key; the nearest valid one is {guess}" if guess else "unknown key"
+
+
+def without_echoes(faults: Sequence[Fault]) -> list[Fault]:
+    """Leave out what pydantic says of a list only because something in it is wrong, such as that nothing is left."""
+    return [
+        fault
+        for fault in faults
+        if fault.message != _EMPTY
+        or not any(len(other.path) > len(fault.path) == _shared(fault.path, other.path) for other in faults)
+    ]
+
+
+def _shared(one: Path, other: Path) -> int:
+    return next(
+        (index for index, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
+    )
 
 
 def render(faults: Iterable[Fault], file: str, origins: Mapping[Path, str]) -> tuple[str, ...]:

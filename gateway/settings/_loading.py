@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from gateway.settings._checks import cross_faults
 from gateway.settings._environment import overlay
-from gateway.settings._faults import Fault, SettingsError, from_pydantic, render
+from gateway.settings._faults import Fault, SettingsError, from_pydantic, render, without_echoes
 from gateway.settings._models import Settings
 from gateway.settings._reading import NotReadable, read_tree
 from gateway.settings._shapes import Shape, shape_of
@@ -46,7 +46,7 @@ def _validate(tree: dict[str, Any], root: Shape, directory: Path) -> tuple[Setti
     try:
         return Settings.model_validate(given, context={"directory": directory}), []
     except ValidationError as error:
-        return None, list(_in_own_words(error, root))
+        return None, without_echoes(list(_in_own_words(error, root)))
 
 
 def _in_own_words(error: ValidationError, root: Shape) -> Iterator[Fault]:

@@ -215,7 +215,7 @@ class TokenSettings(_Section):
 
 
 class CallbackSettings(_Section):
-    """Where completions may be delivered."""
+    """Destinations of completions."""
 
     allow: tuple[CallbackPattern, ...] = Field(
         default=(),

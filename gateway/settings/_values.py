@@ -13,16 +13,16 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, StringConstraints, ValidationInfo, WithJsonSchema
 
-_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h)")
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(ms|s|m|h)")
 _DURATION_UNITS = {
     "ms": timedelta(milliseconds=1),
     "s": timedelta(seconds=1),
     "m": timedelta(minutes=1),
     "h": timedelta(hours=1),
 }
-_SIZE = re.compile(r"(\d{1,12})(B|KiB|MiB|GiB)?")
+_SIZE = re.compile(r"([0-9]{1,12})(B|KiB|MiB|GiB)?")
 _SIZE_UNITS = {None: 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
-_ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})")
+_ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _MAX_NAME_BYTES = 1000
 _MAX_PORT = 65535
@@ -150,13 +150,13 @@ def _callback_pattern(value: str) -> str:
 
 _DURATION_SCHEMA = {
     "type": "string",
-    "pattern": r"^\d{1,9}(\.\d{1,3})?(ms|s|m|h)$",
+    "pattern": r"^[0-9]{1,9}(\.[0-9]{1,3})?(ms|s|m|h)$",
     "examples": ["250ms", "30s", "5m", "1h"],
 }
 _SIZE_SCHEMA = {
     "anyOf": [
         {"type": "integer", "minimum": 1},
-        {"type": "string", "pattern": r"^\d{1,12}(B|KiB|MiB|GiB)?$"},
+        {"type": "string", "pattern": r"^[0-9]{1,12}(B|KiB|MiB|GiB)?$"},
     ],
     "examples": ["16KiB", "2MiB", 4096],
 }
