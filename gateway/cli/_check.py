@@ -1,0 +1,101 @@
+"""``nexus-gateway check``: would it run, and who may then do what."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from gateway.app import load_plugins
+from gateway.auth._globs import operations_of, texts
+from gateway.cli._options import add_config, settings_of
+from gateway.model import Verb
+from gateway.plugins import PluginError
+from gateway.registry import MountedEndpoint, Registry, RegistryError
+from gateway.settings import Settings, SettingsError, endpoints, token_keys
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from gateway.model import OperationAddress, Rule
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Describe the command's options."""
+    parser.description = (
+        "Validate FILE and the installed plugins, and print every operation that can be called with who may do what.\n"
+        "What is wrong is printed in one line for each fault, with exit code 1. What depends on the machine that the\n"
+        "gateway will run on, such as a key file or a variable, is only warned about."
+    )
+    parser.epilog = "example:\n  nexus-gateway check --config config/gateway.yaml"
+    add_config(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: Namespace) -> int:
+    """Print faults, or the listing."""
+    settings = settings_of(arguments)
+    registry = _registry(settings, arguments.config)
+    for warning in _warnings(settings, arguments.config):
+        print(f"warning: {warning}", file=sys.stderr)
+    permissions = any(issuer.require_permissions for issuer in settings.issuers)
+    for mounted in registry.endpoints():
+        for line in _listing(mounted):
+            print(line)
+    if permissions:
+        print("beside a rule, a permission in the token has to cover the request where the issuer requires it")
+    return 0
+
+
+def _registry(settings: Settings, file: Path) -> Registry:
+    try:
+        return Registry.build(load_plugins(settings, os.environ), endpoints(settings))
+    except (PluginError, RegistryError) as error:
+        raise SettingsError(f"{file}: {fault}" for fault in error.faults) from error
+
+
+def _warnings(settings: Settings, file: Path) -> Iterator[str]:
+    for index, issuer in enumerate(settings.issuers):
+        for key in ("jwks_file", "dev_signing_key_file"):
+            path = getattr(issuer, key)
+            if path is not None and not path.is_file():
+                yield f"{file}: issuers.{index}.{key}: there is no file {path}"
+    try:
+        token_keys(settings, os.environ)
+    except SettingsError as error:
+        yield from error.faults
+
+
+def _listing(mounted: MountedEndpoint) -> Iterator[str]:
+    endpoint = mounted.endpoint
+    yield (
+        f"endpoint {endpoint.name}: engine {endpoint.engine}, namespace {endpoint.namespace},"
+        f" task queue {endpoint.task_queue}"
+    )
+    addresses = mounted.addresses()
+    width = max((len(_name(address)) for address in addresses), default=0)
+    for address in addresses:
+        rules = [rule for rule in endpoint.allow if _covers(rule, address)]
+        first, *more = [_in_words(rule) for rule in rules] or ["nobody"]
+        yield f"  {_name(address):{width}}  {first}"
+        yield from (f"  {'':{width}}  {words}" for words in more)
+
+
+def _name(address: OperationAddress) -> str:
+    return f"{address.service}/{address.operation}"
+
+
+def _covers(rule: Rule, address: OperationAddress) -> bool:
+    if rule.operations is None:
+        return True
+    left = [glob for given in rule.operations for glob in operations_of(given, address.service)]
+    return address.operation in texts(left)
+
+
+def _in_words(rule: Rule) -> str:
+    verbs = ", ".join(verb for verb in Verb if rule.verbs is None or verb in rule.verbs)
+    who = {"issuers": rule.issuers, "namespaces": rule.namespaces, "subjects": rule.subjects}
+    selectors = "; ".join(f"{name} {', '.join(globs)}" for name, globs in who.items() if globs is not None)
+    return f"{verbs}: {selectors or 'everybody'}"

@@ -1,0 +1,49 @@
+"""``nexus-gateway token``: a token for development, where the configuration has a key to sign it with."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from gateway.cli._options import add_config, duration, settings_of
+from gateway.settings import token_minter
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Describe the command's options."""
+    parser.description = "Mint a token with the dev_signing_key_file of an issuer in FILE, and print it."
+    parser.epilog = (
+        "example:\n"
+        "  nexus-gateway token --config dev.yaml --subject alice --namespace checkout \\\n"
+        "      --permission 'nexus:orders/orders.v1/*:start' --ttl 8h"
+    )
+    add_config(parser)
+    parser.add_argument("--subject", metavar="S", required=True, help="who calls")
+    parser.add_argument("--namespace", metavar="N", required=True, help="the caller's own namespace")
+    parser.add_argument(
+        "--permission", metavar="P", action="append", default=[], dest="permissions", help="may be given several times"
+    )
+    parser.add_argument(
+        "--ttl",
+        type=duration,
+        default=timedelta(hours=1),
+        metavar="DURATION",
+        help="how long it is valid (default: 1h)",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: Namespace) -> int:
+    """Print a token."""
+    minter = token_minter(settings_of(arguments))
+    token = minter.mint(
+        subject=arguments.subject,
+        namespace=arguments.namespace,
+        permissions=arguments.permissions,
+        ttl=arguments.ttl,
+    )
+    print(token)
+    return 0

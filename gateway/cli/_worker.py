@@ -1,0 +1,28 @@
+"""``nexus-gateway worker``: what the operations start, run."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from gateway.cli._options import add_config, settings_of
+from gateway.processes import run_worker
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Describe the command's options."""
+    parser.description = (
+        "Run the workflows and activities of the installed plugins: a worker for each namespace and task queue\n"
+        "of the endpoints in FILE, until SIGTERM or SIGINT."
+    )
+    parser.epilog = "example:\n  nexus-gateway worker --config config/gateway.yaml"
+    add_config(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: Namespace) -> int:
+    """Work, and return the exit code."""
+    return run_worker(settings_of(arguments), os.environ)
