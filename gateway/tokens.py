@@ -50,14 +50,14 @@ _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
 
 
-class InvalidToken(Exception):  # noqa: N818 - named for what it is, as cryptography names its own
+class InvalidToken(Exception):
     """A token that this gateway did not make for this purpose and context; one message whatever the cause."""
 
     def __init__(self) -> None:
         super().__init__("the token is not valid here")
 
 
-class TokenTooLong(Exception):  # noqa: N818 - named for what it is
+class TokenTooLong(Exception):
     """What was to be sealed does not fit in a token of its kind."""
 
     def __init__(self, longest: int) -> None:

@@ -123,8 +123,8 @@ def test_an_unknown_key_is_named_with_the_nearest_valid_one(tmp_path: Path, old:
             "issuers.0: must have one source of keys, not jwks_file and discovery",
         ),
         (
-            "issuer: https://issuer.test\n    audiences: [nexus-gateway]\n    algorithms: [ES256]\n    jwks_file: jwks.json ",
-            "issuer: http://issuer.test\n    audiences: [a]\n    discovery: true #",
+            "issuer: https://issuer.test\n    audiences: [nexus-gateway]\n    algorithms: [ES256]\n    jwks_file:",
+            "issuer: http://issuer.test\n    audiences: [a]\n    discovery: true\n    #",
             "issuers.0.issuer: must be an https:// URL for discovery, or http:// on loopback",
         ),
         ("engine: main", "engine: mein", "endpoints.orders.engine: names no engine of this file; the nearest one is"),
