@@ -85,5 +85,5 @@ class EncodedRequest:
     """A request as it goes to any HTTP client; ``target`` is relative to the endpoint's services."""
 
     method: str
-    target: str
+    target: str = field(repr=False)
     headers: tuple[tuple[str, str], ...] = field(repr=False)

@@ -159,7 +159,7 @@ def _token_and_state(received: _Received) -> tuple[str, OperationState]:
         raise RemoteProtocolError("the answer has no token that can be sent back")
     if utf8_length(token) > received.limits.token_bytes:
         raise RemoteProtocolError(f"the answer's token is longer than {received.limits.token_bytes} bytes")
-    if state not in _STATES:
+    if not isinstance(state, str) or state not in _STATES:
         raise RemoteProtocolError(f"the answer's state {shown(str(state))} is none that an operation has")
     return token, OperationState(state)
 
