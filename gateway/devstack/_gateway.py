@@ -18,7 +18,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 import gateway
-from gateway.devstack._process import ChildProcess, Command, Progress, no_progress
+from gateway.devstack._process import ChildProcess, Command, Echo, Progress, no_progress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,12 +42,13 @@ class GatewayServer:
         admin_port: Port,
         processes: int = 1,
         progress: Progress = no_progress,
+        echo: Echo | None = None,
     ) -> None:
         self._ports = (port, admin_port)
         # A process that has children of its own takes them along when it is asked to end, not when it is killed.
         death_signal = signal.SIGKILL if processes == 1 else signal.SIGTERM
         arguments = ("serve", "--config", str(config), "--processes", str(processes))
-        self.process = ChildProcess(_command("gateway", arguments, environ, death_signal), progress)
+        self.process = ChildProcess(_command("gateway", arguments, environ, death_signal, echo), progress)
         self.url = f"http://{port.address}"
         self.admin_url = f"http://{admin_port.address}"
 
@@ -102,11 +103,12 @@ class GatewayWorker:
         temporal_address: str,
         task_queues: Sequence[tuple[str, str]],
         progress: Progress = no_progress,
+        echo: Echo | None = None,
     ) -> None:
         self._temporal_address = temporal_address
         self._task_queues = tuple(task_queues)
         arguments = ("worker", "--config", str(config))
-        self.process = ChildProcess(_command("worker", arguments, environ, signal.SIGKILL), progress)
+        self.process = ChildProcess(_command("worker", arguments, environ, signal.SIGKILL, echo), progress)
 
     async def start(self) -> None:
         """Start it, again or for the first time, and wait until it works.
@@ -150,12 +152,15 @@ class GatewayWorker:
         return any(poller.identity.startswith(f"{self.process.pid}@") for poller in described.pollers)
 
 
-def _command(name: str, arguments: Sequence[str], environ: Mapping[str, str], death_signal: signal.Signals) -> Command:
+def _command(
+    name: str, arguments: Sequence[str], environ: Mapping[str, str], death_signal: signal.Signals, echo: Echo | None
+) -> Command:
     return Command(
         name=name,
         argv=(sys.executable, "-m", "gateway", *arguments),
         environ=environ,
         directory=_ROOT,
         death_signal=death_signal,
+        echo=echo,
         stop_timeout=_DRAIN_SECONDS,
     )

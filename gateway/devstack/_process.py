@@ -31,6 +31,10 @@ Progress = Callable[[str, PartState], None]
 """Called with the name of a part and its new state."""
 
 
+Echo = Callable[[str], None]
+"""Called with a line that a part has written."""
+
+
 def no_progress(_part: str, _state: PartState) -> None:
     """A progress callback for those who do not watch."""
 
@@ -43,7 +47,8 @@ class DevstackError(Exception):
 class Command:
     """A program to run, in ``directory``: ``argv[0]`` is a path. ``name`` is what messages call it.
 
-    ``death_signal`` is what it gets when we die: SIGKILL unless it has children of its own to take along.
+    ``echo`` is called with each line it writes. ``death_signal`` is what it gets when we die: SIGKILL unless it has
+    children of its own to take along.
     ``start_timeout`` and ``stop_timeout`` are in seconds.
     """
 
@@ -51,6 +56,7 @@ class Command:
     argv: Sequence[str]
     environ: Mapping[str, str] = field(repr=False)
     directory: Path | None = None
+    echo: Echo | None = field(default=None, repr=False)
     death_signal: signal.Signals = signal.SIGKILL
     start_timeout: float = 30.0
     stop_timeout: float = 10.0
@@ -162,9 +168,16 @@ class ChildProcess:
         rest = b""
         while stream is not None and (chunk := await stream.read(65536)):
             *lines, rest = (rest + chunk).split(b"\n")
-            self._lines.extend(line.decode(errors="replace") for line in lines)
+            for line in lines:
+                self._note(line)
         if rest:
-            self._lines.append(rest.decode(errors="replace"))
+            self._note(rest)
+
+    def _note(self, line: bytes) -> None:
+        text = line.decode(errors="replace")
+        self._lines.append(text)
+        if self._command.echo is not None:
+            self._command.echo(text)
 
     async def _until(self, is_ready: Callable[[], Awaitable[bool]]) -> None:
         while not await is_ready():

@@ -19,7 +19,7 @@ from gateway.devstack._config import (
 )
 from gateway.devstack._gateway import GatewayServer, GatewayWorker
 from gateway.devstack._ports import Port
-from gateway.devstack._process import DevstackError, Progress, no_progress
+from gateway.devstack._process import DevstackError, Echo, Progress, no_progress
 from gateway.devstack._sink import TraceSink
 from gateway.devstack._temporal import TemporalServer
 from gateway.plugins import PluginContext, discover_plugins
@@ -36,7 +36,8 @@ class StackOptions:
 
     ``directory`` holds its configuration and keys; what is there already is used again. ``port`` is the gateway's, 0
     for any. With ``temporal_address`` that server is used, and its namespace ``default``, instead of an embedded one,
-    whose data are in ``database`` or else nowhere. ``edit`` may change the configuration before it is written.
+    whose data are in ``database`` or else nowhere. ``edit`` may change the configuration before it is written, and
+    ``echo`` is called with what the gateway and the worker log.
     """
 
     directory: Path
@@ -45,6 +46,7 @@ class StackOptions:
     temporal_address: str | None = None
     database: Path | None = None
     edit: Callable[[dict[str, Any]], None] | None = field(default=None, repr=False)
+    echo: Echo | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +72,7 @@ class Stack:
         watching = [asyncio.create_task(process.watch()) for process in processes]
         try:
             ended, _ = await asyncio.wait(watching, return_when=asyncio.FIRST_COMPLETED)
-            return await ended.pop()
+            await ended.pop()
         finally:
             for task in watching:
                 task.cancel()
@@ -111,6 +113,7 @@ async def running_stack(options: StackOptions, progress: Progress = no_progress)
             admin_port=admin_port,
             processes=options.processes,
             progress=progress,
+            echo=options.echo,
         )
         worker = GatewayWorker(
             config=config,
@@ -118,6 +121,7 @@ async def running_stack(options: StackOptions, progress: Progress = no_progress)
             temporal_address=address,
             task_queues=_task_queues(settings),
             progress=progress,
+            echo=options.echo,
         )
         await _together(parts, [gateway, worker])
         yield Stack(
