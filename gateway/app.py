@@ -8,29 +8,41 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
-from socket import socket
+from typing import TYPE_CHECKING
 
 from temporalio.service import TLSConfig
 
-from gateway.auth import Authenticator, Authorizer, issuer_policies
+from gateway.auth import Authenticator, Authorizer
 from gateway.completions import Callbacks, DestinationPolicy, Relay, Sender
 from gateway.dispatch import Dispatcher, DispatchLimits
 from gateway.engines import Completed, Engine, SharedPolls
 from gateway.engines.temporal import TemporalEngine, TemporalOptions, WorkerPlan, connect, run_workers
-from gateway.model import Endpoint
 from gateway.plugins import LoadedPlugin, PluginContext, discover_plugins
 from gateway.protocol import Limits
 from gateway.registry import Registry
-from gateway.settings import EngineSettings, Settings, SettingsError, TlsSettings, endpoints, token_keys
+from gateway.settings import (
+    EngineSettings,
+    Settings,
+    SettingsError,
+    TlsSettings,
+    endpoints,
+    issuer_policies,
+    token_keys,
+)
 from gateway.telemetry import Telemetry, configure_logging
 from gateway.tokens import TokenSealer
 from gateway.web import Edge, admin_app, listening
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+    from pathlib import Path
+    from socket import socket
+
+    from gateway.model import Endpoint
 
 _logger = logging.getLogger("gateway")
 

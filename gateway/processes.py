@@ -7,11 +7,14 @@ import multiprocessing
 import os
 import signal
 import socket
-from collections.abc import Mapping
-from types import FrameType
+from typing import TYPE_CHECKING
 
 from gateway.app import Sockets, serve, work
 from gateway.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import FrameType
 
 _BACKLOG = 1024
 

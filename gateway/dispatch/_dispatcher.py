@@ -26,6 +26,7 @@ from nexusrpc.handler import (
     StartOperationResultSync,
 )
 
+from gateway.auth import AuthenticationFailed
 from gateway.dispatch._cancellation import RequestCancellation
 from gateway.dispatch._errors import NOT_MOUNTED, failed, not_found
 from gateway.dispatch._request_id import scoped_request_id
@@ -155,7 +156,7 @@ class Dispatcher:
     async def _admit(self, incoming: Incoming) -> _Call:
         """Steps 1 to 3."""
         request = incoming.request
-        principal = await self._authenticator.authenticate(incoming.authorization)
+        principal = await self._authenticate(incoming)
         mounted = self._registry.resolve(incoming.endpoint)
         address = OperationAddress(incoming.endpoint, request.service, request.operation)
         if mounted is None or request.service not in mounted.services:
@@ -176,6 +177,13 @@ class Dispatcher:
             engine=self._engines[mounted.endpoint.engine],
             deadline=asyncio.get_running_loop().time() + self._time_limit(request).total_seconds(),
         )
+
+    async def _authenticate(self, incoming: Incoming) -> Principal:
+        try:
+            return await self._authenticator.authenticate(incoming.authorization)
+        except AuthenticationFailed as error:
+            self._telemetry.authentication_failure(error.reason)
+            raise
 
     def _time_limit(self, request: NexusRequest) -> timedelta:
         if request.request_timeout is not None:

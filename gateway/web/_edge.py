@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import StreamReader, web
 from multidict import CIMultiDict
@@ -35,6 +34,9 @@ from gateway.protocol import (
     split_target,
 )
 from gateway.telemetry import OTHER, RequestSpan, Telemetry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 _VERBS: Final[Mapping[type, str]] = {
     StartOperation: "start",
@@ -137,9 +139,7 @@ class _Body:
             size += len(chunk)
             if size > self._limit:
                 # 400 and not 413, which Temporal takes for a passing fault and repeats for ever.
-                raise HandlerError(
-                    f"the body is longer than {self._limit} bytes", type=HandlerErrorType.BAD_REQUEST
-                )
+                raise HandlerError(f"the body is longer than {self._limit} bytes", type=HandlerErrorType.BAD_REQUEST)
             chunks.append(chunk)
         return b"".join(chunks)
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from socket import socket
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from socket import socket
+
 
 @asynccontextmanager
-async def listening(app: web.Application, sock: socket, *, header_bytes: int, drain: float) -> AsyncIterator[web.BaseSite]:
+async def listening(
+    app: web.Application, sock: socket, *, header_bytes: int, drain: float
+) -> AsyncIterator[web.BaseSite]:
     """Serve ``app`` on ``sock``; on leaving, requests under way get up to ``drain`` seconds to end.
 
     A view is canceled when its client goes away. Bodies are not decompressed: a small one would become a large one.
