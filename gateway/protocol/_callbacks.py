@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from gateway.protocol._errors import RemoteProtocolError
-from gateway.protocol._headers import utf8_length
+from gateway.protocol._headers import CALLBACK_PREFIX, header_title, is_own, is_token, utf8_length
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +33,17 @@ def check_callback_url(url: str) -> None:
     port = match[1]
     if port is not None and not 0 < int(port) <= _LARGEST_PORT:
         raise RemoteProtocolError(f"{_PART}: the port must be between 1 and {_LARGEST_PORT}")
+
+
+def check_callback_headers(headers: Mapping[str, str]) -> None:
+    """Check that each header, by its lower-case name without the prefix, can be one of a completion's.
+
+    Raises:
+        RemoteProtocolError: naming the header that has no name, or that of a field which the completion sets itself.
+    """
+    for name in headers:
+        if not is_token(name) or is_own(name):
+            raise RemoteProtocolError(f"{header_title(CALLBACK_PREFIX + name)}: no callback can carry this; remove it")
 
 
 def check_callback_size(url: str | None, headers: Mapping[str, str], limit: int) -> None:

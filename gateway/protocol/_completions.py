@@ -12,10 +12,12 @@ from gateway.protocol._content import JSON, check_body, decode_content_headers, 
 from gateway.protocol._errors import LocalProtocolError, RemoteProtocolError, shown
 from gateway.protocol._failures import decode_failure
 from gateway.protocol._headers import (
+    COMPLETION_FIELDS,
     CONTENT_PREFIX,
     Headers,
     check_received,
     checked,
+    is_own,
     passed_on,
     refuse_repeated,
     utf8_length,
@@ -34,8 +36,12 @@ _TOKEN: Final = "Nexus-Operation-Token"  # noqa: S105 - a header's name
 _START_TIME: Final = "Nexus-Operation-Start-Time"
 _CLOSE_TIME: Final = "Nexus-Operation-Close-Time"
 _LINK: Final = "Nexus-Link"
-_FIELDS: Final = frozenset(name.lower() for name in (_STATE, _TOKEN, _START_TIME, _CLOSE_TIME, _LINK))
-_SINGLETONS: Final = _FIELDS - {_LINK.lower()} | {"content-type", "content-encoding", "content-length", "host"}
+_SINGLETONS: Final = COMPLETION_FIELDS - {_LINK.lower()} | {
+    "content-type",
+    "content-encoding",
+    "content-length",
+    "host",
+}
 _STATES: Final = {state.value: state for state in OperationState if state is not OperationState.RUNNING}
 
 
@@ -87,7 +93,7 @@ def decode_completion(headers: Headers, body: bytes, limits: Limits = DEFAULT_LI
         close_time=close_time,
         close_time_nanoseconds=nanoseconds,
         links=decode_links(headers.get_all(_LINK), limits.links),
-        headers=passed_on(headers, _FIELDS),
+        headers=passed_on(headers, COMPLETION_FIELDS),
     )
 
 
@@ -153,6 +159,6 @@ def _close_time(headers: Headers) -> tuple[datetime | None, int]:
 
 
 def _passed(name: str, value: str) -> tuple[str, str]:
-    if name.lower() in _FIELDS or name.lower().startswith(CONTENT_PREFIX):
+    if is_own(name.lower()):
         raise LocalProtocolError(f"{shown(name)} is not a header to set by hand")
     return checked(name, value)

@@ -66,6 +66,15 @@ TRANSPORT_HEADERS: Final = frozenset(
         "upgrade",
     }
 )
+COMPLETION_FIELDS: Final = frozenset(
+    {
+        "nexus-link",
+        "nexus-operation-close-time",
+        "nexus-operation-start-time",
+        "nexus-operation-state",
+        "nexus-operation-token",
+    }
+)
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # Tab is the one control character that a field value may hold (RFC 9110, section 5.5).
@@ -200,9 +209,19 @@ def check_received(name: str, value: str) -> None:
         raise RemoteProtocolError(f"{header_title(name)}: the value {fault}; remove or encode it")
 
 
+def is_own(name: str) -> bool:
+    """Whether a message's own transport, content or completion fields go by this lower-case name."""
+    return name in TRANSPORT_HEADERS or name in COMPLETION_FIELDS or name.startswith(CONTENT_PREFIX)
+
+
+def is_token(name: str) -> bool:
+    """Whether this can be a header's name (RFC 9110, section 5.1)."""
+    return _NAME.fullmatch(name) is not None
+
+
 def checked(name: str, value: str) -> tuple[str, str]:
     """A header to send; LocalProtocolError for a name or value that would not arrive as it is."""
-    if not _NAME.fullmatch(name):
+    if not is_token(name):
         raise LocalProtocolError(f"header name {shown(name)} is not an HTTP token")
     fault = value_fault(value)
     if fault is None and value != value.strip(" \t"):

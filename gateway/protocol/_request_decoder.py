@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from nexusrpc import HandlerErrorType
 
-from gateway.protocol._callbacks import check_callback_size, check_callback_url
+from gateway.protocol._callbacks import check_callback_headers, check_callback_size, check_callback_url
 from gateway.protocol._content import decode_content_headers
 from gateway.protocol._durations import decode_duration
 from gateway.protocol._errors import RemoteProtocolError, shown
@@ -102,8 +102,7 @@ def _start(received: _Received) -> StartOperation:
     callback_url = received.parameters.get("callback")
     if callback_url is not None:
         check_callback_url(callback_url)
-    if "" in callback:
-        raise RemoteProtocolError("Nexus-Callback-: no name behind the prefix; remove it")
+    check_callback_headers(callback)
     check_callback_size(callback_url, callback, received.limits.callback_bytes)
     return StartOperation(
         service=received.service,

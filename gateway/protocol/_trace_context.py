@@ -54,6 +54,7 @@ def _check_list(title: str, value: str, member: re.Pattern[str], limit: int) -> 
     members = [stripped for part in value.split(",") if (stripped := part.strip(" \t"))]
     if len(members) > limit:
         raise RemoteProtocolError(f"{title}: {len(members)} members; at most {limit} may be sent")
-    for text in members:
+    for number, text in enumerate(members, start=1):
         if not member.fullmatch(text):
-            raise RemoteProtocolError(f"{title}: {shown(text)} is not a key=value member as W3C defines it")
+            # Not quoted: baggage may be about people.
+            raise RemoteProtocolError(f"{title}: member {number} is not key=value as W3C defines it")

@@ -123,6 +123,7 @@ def test_the_transports_headers_end_here_and_the_callbacks_own_go_on() -> None:
         Completion(state=OperationState.SUCCEEDED, content=NULL, headers={"a:": "b"}),
         Completion(state=OperationState.SUCCEEDED, content=NULL, headers={"Nexus-Operation-State": "failed"}),
         Completion(state=OperationState.SUCCEEDED, content=NULL, headers={"content-type": "text/plain"}),
+        Completion(state=OperationState.SUCCEEDED, content=NULL, headers={"Transfer-Encoding": "chunked"}),
     ],
 )
 def test_a_completion_that_nobody_could_read_is_not_sent(completion: Completion) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.protocol import LocalProtocolError, RemoteProtocolError, decode_duration, encode_duration
@@ -97,11 +97,13 @@ def test_what_is_no_time_to_wait_is_not_sent(duration: timedelta) -> None:
 
 
 @given(st.timedeltas(min_value=timedelta(microseconds=1), max_value=timedelta(days=36500)))
+@settings(deadline=None)
 def test_every_duration_comes_back_exactly(duration: timedelta) -> None:
     assert duration == decode_duration(encode_duration(duration), "x")
 
 
 @given(st.text() | st.from_regex(r"[0-9.eE+-]{0,40}(ms|s|m)?"))
+@settings(deadline=None)
 def test_junk_is_a_duration_or_the_peers_error(text: str) -> None:
     duration = outcome(lambda: decode_duration(text, "x"))
     assert isinstance(duration, RemoteProtocolError) or timedelta(0) < duration <= timedelta(days=36500)

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from nexusrpc import Failure, HandlerError, HandlerErrorType, OperationError, OperationErrorState
 
@@ -165,11 +165,13 @@ def test_half_a_surrogate_pair_stays_an_escape() -> None:
 
 
 @given(FAILURES)
+@settings(deadline=None)
 def test_every_failure_comes_back(failure: Failure) -> None:
     assert failure == decode_failure(json.dumps(encode_failure(failure)).encode())
 
 
 @given(st.binary() | JSON_VALUES.map(lambda value: json.dumps(value).encode()))
+@settings(deadline=None)
 def test_junk_is_a_failure_or_the_peers_error(body: bytes) -> None:
     failure = outcome(lambda: decode_failure(body))
     cleaned = outcome(lambda: without_stack_traces(body))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from nexusrpc import Link
 
@@ -105,6 +105,7 @@ def test_a_link_that_others_could_not_read_is_not_sent(url: str, kind: str) -> N
 
 
 @given(st.lists(st.builds(Link, url=URLS, type=TYPES), max_size=5))
+@settings(deadline=None)
 def test_every_link_comes_back_one_by_one_or_joined(links: list[Link]) -> None:
     fields = [encode_link(link) for link in links]
     expected = tuple(Link(url=link.url.replace(",", "%2C"), type=link.type) for link in links)
@@ -113,6 +114,7 @@ def test_every_link_comes_back_one_by_one_or_joined(links: list[Link]) -> None:
 
 
 @given(st.lists(st.text(alphabet='<>;,="\\ \ttype%2aü\x00', max_size=60) | st.text(), max_size=3))
+@settings(deadline=None)
 def test_junk_is_links_that_can_be_sent_or_the_peers_error(fields: list[str]) -> None:
     links = outcome(lambda: decode_links(fields, 100))
     if not isinstance(links, RemoteProtocolError):

@@ -292,8 +292,29 @@ def test_a_callback_that_is_no_plain_http_url_is_refused_without_being_quoted(ur
     assert SECRET not in error.message
 
 
-def test_a_callback_header_needs_a_name() -> None:
-    assert "Nexus-Callback-: no name" in refusal(("Nexus-Callback-", "x")).message
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "a b",
+        "Connection",
+        "Content-Length",
+        "Content-Type",
+        "Host",
+        "Nexus-Link",
+        "Nexus-Operation-State",
+        "Nexus-Operation-Token",
+        "Proxy-Authorization",
+        "TE",
+        "Trailer",
+        "Transfer-Encoding",
+        "Upgrade",
+    ],
+)
+def test_a_callback_header_that_no_callback_could_carry_is_refused(name: str) -> None:
+    error = refusal((f"Nexus-Callback-{name}", SECRET))
+    assert error.message.startswith(f"Nexus-Callback-{name.title()}: ")
+    assert SECRET not in error.message
 
 
 @pytest.mark.parametrize("value", ["a\x00", "a\x1b[1m", "a\udc80"])

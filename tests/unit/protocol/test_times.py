@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.protocol import LocalProtocolError, RemoteProtocolError
@@ -110,10 +110,12 @@ def test_nanoseconds_beyond_a_microsecond_are_not_sent(nanoseconds: int) -> None
 
 
 @given(st.datetimes(timezones=st.just(UTC)), st.integers(0, 999))
+@settings(deadline=None)
 def test_every_timestamp_comes_back_exactly(moment: datetime, nanoseconds: int) -> None:
     assert (moment, nanoseconds) == decode_timestamp(encode_timestamp(moment, nanoseconds), "x")
 
 
 @given(st.datetimes(timezones=st.just(UTC)))
+@settings(deadline=None)
 def test_every_http_date_comes_back_to_the_second(moment: datetime) -> None:
     assert moment.replace(microsecond=0) == decode_http_date(encode_http_date(moment), "x")
