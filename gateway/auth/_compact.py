@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MAX_TOKEN_CHARACTERS = 8192
 """Longest token that is looked at; larger than any provider's access token that still fits in a request's headers."""
 
+_MAX_DEPTH = 32
 _BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([^ ]+)")
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _HEADER_MEMBERS = frozenset({"alg", "kid", "typ"})
@@ -127,9 +128,18 @@ def _json_object(content: bytes) -> dict[str, Any]:
         raise AuthenticationFailed(Reason.DUPLICATE_MEMBER) from None
     except (ValueError, RecursionError):
         raise AuthenticationFailed(Reason.FORM) from None
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or (text.count("[") + text.count("{") > _MAX_DEPTH and _is_deep(value)):
         raise AuthenticationFailed(Reason.FORM)
     return value
+
+
+def _is_deep(value: dict[str, Any]) -> bool:
+    """Whether objects and lists are nested so deep that whoever walks through the claims later could fail."""
+    level: list[Any] = [value]
+    for _ in range(_MAX_DEPTH):
+        nested = [item for item in level if isinstance(item, dict | list)]
+        level = [inner for item in nested for inner in (item.values() if isinstance(item, dict) else item)]
+    return any(isinstance(item, dict | list) for item in level)
 
 
 def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
