@@ -25,6 +25,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = parser_for(given).parse_args(given)
     except SystemExit as exited:  # argparse has written help, version or what was wrong
         return exited.code if isinstance(exited.code, int) else _FAILED
+    except ModuleNotFoundError as error:
+        print(f"nexus-gateway: {_missing(error)}", file=sys.stderr)
+        return _FAILED
     _import_from_here()
     return _run(arguments)
 
@@ -61,6 +64,11 @@ def _lines(error: BaseException) -> Iterator[str]:
         yield _in_one_line(str(error))
     else:
         yield f"unexpected error: {type(error).__name__}: {_in_one_line(str(error))} (--debug shows where)"
+
+
+def _missing(error: ModuleNotFoundError) -> str:
+    """What to install, where a command needs more than what every installation has."""
+    return f"{error.name} is not installed; install it with pip install 'nexus-gateway[temporal,dev]'"
 
 
 def _in_one_line(text: str) -> str:
