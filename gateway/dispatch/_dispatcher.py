@@ -28,7 +28,7 @@ from nexusrpc.handler import (
 
 from gateway.auth import AuthenticationFailed
 from gateway.dispatch._cancellation import RequestCancellation
-from gateway.dispatch._errors import NOT_MOUNTED, failed, not_found
+from gateway.dispatch._errors import NOT_MOUNTED, failed, internal, not_found
 from gateway.dispatch._request_id import scoped_request_id
 from gateway.engines import Completed, Engine, OperationNotFound, SharedPolls
 from gateway.model import OperationAddress, OperationState, Principal, Verb
@@ -38,6 +38,7 @@ from gateway.protocol import (
     CancelOperation,
     FetchInfo,
     FetchResult,
+    HandlerFailed,
     NexusRequest,
     NexusResponse,
     OperationFailed,
@@ -146,7 +147,7 @@ class Dispatcher:
             engine = call.engine
             return await self._perform(call)
         except Exception as error:  # noqa: BLE001 - the one place where every exception becomes an answer
-            return failed(error, engine, {"requestId": incoming.request_id, "traceId": incoming.span.trace_id})
+            return failed(error, engine, _correlation(incoming))
 
     async def drain(self) -> None:
         """Wait for the starts that are under way; each ends by its own deadline."""
@@ -344,6 +345,15 @@ class Dispatcher:
 
     def _open(self, call: _Call, token: str) -> str:
         return self._sealer.open_operation(token, call.principal.tenant, call.address)
+
+
+def internal_error(incoming: Incoming) -> HandlerFailed:
+    """The answer to a request that went wrong in a way nobody foresaw: the ids to find its log line by."""
+    return internal(_correlation(incoming))
+
+
+def _correlation(incoming: Incoming) -> Mapping[str, str]:
+    return {"requestId": incoming.request_id, "traceId": incoming.span.trace_id}
 
 
 def _ended(completed: Completed) -> NexusResponse:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
 from nexusrpc import HandlerError, HandlerErrorType, OperationError
 
 from gateway.engines import Engine, TooManyPolls
 from gateway.protocol import HandlerFailed, OperationFailed, RemoteProtocolError
 from gateway.tokens import InvalidToken
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _logger = logging.getLogger("gateway.dispatch")
 
@@ -24,7 +28,9 @@ def not_found(message: str) -> HandlerError:
     return HandlerError(message, type=HandlerErrorType.NOT_FOUND)
 
 
-def failed(error: BaseException, engine: Engine | None, correlation: dict[str, str]) -> HandlerFailed | OperationFailed:
+def failed(
+    error: BaseException, engine: Engine | None, correlation: Mapping[str, str]
+) -> HandlerFailed | OperationFailed:
     """The answer for an exception that a request ended with.
 
     What a handler or the gateway raised on purpose keeps its message. What nobody foresaw is logged and becomes an
@@ -59,7 +65,12 @@ def failed(error: BaseException, engine: Engine | None, correlation: dict[str, s
             return OperationFailed(error)
         case None:
             _logger.error("a request failed unexpectedly", exc_info=error)
-            return HandlerFailed(HandlerError("internal error", type=HandlerErrorType.INTERNAL), details=correlation)
+            return internal(correlation)
+
+
+def internal(correlation: Mapping[str, str]) -> HandlerFailed:
+    """The answer to what nobody foresaw."""
+    return HandlerFailed(HandlerError("internal error", type=HandlerErrorType.INTERNAL), details=correlation)
 
 
 def _without_cause(error: HandlerError) -> HandlerError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from typing import TYPE_CHECKING, Final
 
@@ -10,7 +11,7 @@ from multidict import CIMultiDict
 from nexusrpc import HandlerError, HandlerErrorType
 
 from gateway.completions import CALLBACK_PATH, Relay
-from gateway.dispatch import Dispatcher, Incoming
+from gateway.dispatch import Dispatcher, Incoming, internal_error
 from gateway.protocol import (
     CancelAccepted,
     CancelOperation,
@@ -21,6 +22,7 @@ from gateway.protocol import (
     HandlerFailed,
     Headers,
     Limits,
+    LocalProtocolError,
     NexusResponse,
     OperationFailed,
     OperationInfo,
@@ -37,6 +39,8 @@ from gateway.telemetry import OTHER, RequestSpan, Telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+_logger = logging.getLogger("gateway.web")
 
 _VERBS: Final[Mapping[type, str]] = {
     StartOperation: "start",
@@ -104,7 +108,13 @@ class Edge:
                 body=_Body(request.content, self._body_bytes),
                 span=span,
             )
-            return _answer(await self._dispatcher.dispatch(incoming), form, span)
+            response = await self._dispatcher.dispatch(incoming)
+            try:
+                return _answer(response, form, span)
+            except LocalProtocolError:
+                # A handler's result, link or failure that no Nexus message can carry.
+                _logger.exception("an answer could not be encoded")
+                return _answer(internal_error(incoming), form, span)
 
     async def completion(self, request: web.Request) -> web.Response:
         """One completion from the engine."""
