@@ -1,0 +1,193 @@
+"""Who may do what, who may know that it is there, and what that costs."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from gateway.auth import Authorizer
+from gateway.model import Decision, Endpoint, OperationAddress, Principal, Rule, Verb
+
+ISSUER = "https://issuer.test"
+PROCESS = OperationAddress("orders", "orders.v1", "process")
+START_PROCESS = Rule(operations=("orders.v1/process",), verbs=frozenset({Verb.START}))
+
+
+def caller(namespace: str = "checkout", subject: str = "svc", *permissions: str, issuer: str = ISSUER) -> Principal:
+    return Principal(issuer=issuer, subject=subject, namespace=namespace, permissions=frozenset(permissions))
+
+
+def endpoint(*rules: Rule, name: str = "orders", services: tuple[str, ...] = ("orders.v1", "admin.v1")) -> Endpoint:
+    return Endpoint(name=name, engine="main", namespace="orders-target", task_queue="q", services=services, allow=rules)
+
+
+def decide(
+    rules: list[Rule],
+    principal: Principal,
+    address: OperationAddress | None = PROCESS,
+    verb: Verb = Verb.START,
+    *,
+    require: bool = False,
+) -> Decision:
+    mounted = endpoint(*rules)
+    return Authorizer([mounted], [ISSUER] if require else []).authorize(principal, mounted, address, verb)
+
+
+def test_without_a_rule_nobody_may_do_or_see_anything() -> None:
+    decision = decide([], caller("checkout", "svc", "temporal:*"))
+    assert (decision.allowed, decision.visible) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("rule", "allowed"),
+    [
+        (Rule(), True),
+        (Rule(issuers=(ISSUER,)), True),
+        (Rule(issuers=("https://*.test",)), True),
+        (Rule(issuers=("https://other.test",)), False),
+        (Rule(namespaces=("checkout",)), True),
+        (Rule(namespaces=("billing", "check*")), True),
+        (Rule(namespaces=("billing",)), False),
+        (Rule(namespaces=()), False),
+        (Rule(subjects=("svc",)), True),
+        (Rule(subjects=("svc-*",)), False),
+        (Rule(operations=("orders.v1/*",)), True),
+        (Rule(operations=("orders.v1/process",)), True),
+        (Rule(operations=("orders.v1/approve",)), False),
+        (Rule(operations=("orders.v2/*",)), False),
+        (Rule(verbs=frozenset({Verb.START})), True),
+        (Rule(verbs=frozenset({Verb.CANCEL, Verb.RESULT})), False),
+        (Rule(verbs=frozenset()), False),
+        (Rule(namespaces=("checkout",), subjects=("svc",), operations=("*",), verbs=frozenset(Verb)), True),
+        (Rule(namespaces=("checkout",), subjects=("other",)), False),
+        (Rule(namespaces=("billing",), subjects=("svc",)), False),
+    ],
+)
+def test_every_selector_that_is_given_must_match(rule: Rule, allowed: bool) -> None:
+    assert allowed is decide([rule], caller()).allowed
+
+
+def test_the_first_rule_that_matches_is_the_reason() -> None:
+    assert decide([Rule(namespaces=("billing",)), Rule(), Rule()], caller()).reason == "allow.1"
+
+
+@pytest.mark.parametrize(
+    ("rules", "principal", "address", "verb", "visible"),
+    [
+        ([START_PROCESS], caller(), PROCESS, Verb.CANCEL, True),
+        ([START_PROCESS], caller(), OperationAddress("orders", "orders.v1", "approve"), Verb.START, True),
+        ([START_PROCESS], caller(), OperationAddress("orders", "orders.v1", "no such"), Verb.START, True),
+        ([START_PROCESS], caller(), OperationAddress("orders", "admin.v1", "wipe"), Verb.START, False),
+        ([START_PROCESS], caller(), OperationAddress("orders", "nothing.v1", "process"), Verb.START, False),
+        ([Rule(namespaces=("billing",))], caller(), PROCESS, Verb.START, False),
+        ([Rule(verbs=frozenset())], caller(), PROCESS, Verb.START, False),
+        ([Rule(namespaces=("billing",)), START_PROCESS], caller(), PROCESS, Verb.CANCEL, True),
+    ],
+)
+def test_who_may_do_something_with_a_service_may_know_of_it(
+    rules: list[Rule], principal: Principal, address: OperationAddress, verb: Verb, visible: bool
+) -> None:
+    """Visible and not allowed is a 403; invisible is the same 404 as for what does not exist."""
+    decision = decide(rules, principal, address, verb)
+    assert (decision.allowed, decision.visible) == (False, visible)
+
+
+@pytest.mark.parametrize(
+    ("permissions", "allowed", "visible"),
+    [
+        (["temporal:*"], True, True),
+        (["orders-target:write"], True, True),
+        (["nexus:orders/orders.v1/process:start"], True, True),
+        (["nexus:orders/orders.v1/process:cancel"], False, True),
+        (["nexus:orders/orders.v1/approve:start"], False, True),
+        (["temporal:workflow:read"], False, True),
+        (["nexus:orders/admin.v1/*:start"], False, False),
+        (["orders:admin"], False, False),
+        ([], False, False),
+    ],
+)
+def test_where_permissions_are_required_one_must_cover_the_request_beside_a_rule(
+    permissions: list[str], allowed: bool, visible: bool
+) -> None:
+    decision = decide([Rule(operations=("orders.v1/*",))], caller("checkout", "svc", *permissions), require=True)
+    assert (decision.allowed, decision.visible) == (allowed, visible)
+
+
+def test_a_permission_opens_nothing_without_a_rule() -> None:
+    decision = decide([Rule(namespaces=("billing",))], caller("checkout", "svc", "temporal:*"), require=True)
+    assert (decision.allowed, decision.visible) == (False, False)
+
+
+def test_permissions_count_only_for_issuers_that_require_them() -> None:
+    mounted = endpoint(Rule())
+    authorizer = Authorizer([mounted], [ISSUER])
+    other = caller(issuer="https://other.test")
+    assert authorizer.authorize(other, mounted, PROCESS, Verb.START).allowed
+    assert not authorizer.authorize(caller(), mounted, PROCESS, Verb.START).allowed
+
+
+def test_a_rule_and_a_permission_must_meet_in_one_operation_to_make_a_service_visible() -> None:
+    """The rule allows to start one operation, the permission covers another: there is nothing the caller could do."""
+    principal = caller("checkout", "svc", "nexus:orders/orders.v1/approve:start")
+    decision = decide([START_PROCESS], principal, OperationAddress("orders", "orders.v1", "status"), require=True)
+    assert (decision.allowed, decision.visible) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("rules", "permissions", "allowed", "visible"),
+    [
+        ([Rule(verbs=frozenset({Verb.LIST}))], ["temporal:workflow:list"], True, True),
+        ([Rule(operations=("admin.v1/*",), verbs=frozenset({Verb.LIST}))], ["orders-target:read"], True, True),
+        ([Rule(verbs=frozenset({Verb.START}))], ["temporal:*"], False, True),
+        ([Rule()], ["temporal:workflow:start"], False, True),
+        ([Rule(namespaces=("billing",))], ["temporal:*"], False, False),
+        ([Rule(operations=("other.v1/*",))], ["temporal:*"], False, False),
+    ],
+)
+def test_without_an_address_anything_at_the_endpoint_counts(
+    rules: list[Rule], permissions: list[str], allowed: bool, visible: bool
+) -> None:
+    decision = decide(rules, caller("checkout", "svc", *permissions), None, Verb.LIST, require=True)
+    assert (decision.allowed, decision.visible) == (allowed, visible)
+
+
+def test_an_endpoint_that_is_not_mounted_is_like_one_that_is_not_there() -> None:
+    decision = Authorizer([]).authorize(caller(), endpoint(Rule()), PROCESS, Verb.START)
+    assert (decision.allowed, decision.visible) == (False, False)
+
+
+def test_rules_of_one_endpoint_say_nothing_about_another() -> None:
+    open_one, closed_one = endpoint(Rule(), name="open"), endpoint(name="closed")
+    authorizer = Authorizer([open_one, closed_one])
+    address = OperationAddress("closed", "orders.v1", "process")
+    assert not authorizer.authorize(caller(), closed_one, address, Verb.START).visible
+
+
+def test_a_service_with_a_slash_in_its_name_is_not_reached_by_a_glob_for_another() -> None:
+    mounted = endpoint(Rule(operations=("a/*",)), services=("a", "a/b"))
+    authorizer = Authorizer([mounted])
+    assert authorizer.authorize(caller(), mounted, OperationAddress("orders", "a", "b/c"), Verb.START).allowed
+    assert not authorizer.authorize(caller(), mounted, OperationAddress("orders", "a/b", "c"), Verb.START).visible
+
+
+def test_the_cost_of_a_decision_does_not_grow_with_the_number_of_endpoints() -> None:
+    """1,000 rules over 100 endpoints beside 10 rules on one: the same ten are looked at."""
+    rules = (*(Rule(namespaces=(f"n{index}",)) for index in range(9)), Rule(namespaces=("check*",)))
+    many = [endpoint(*rules, name=f"e{index}") for index in range(100)]
+
+    def cost(endpoints: list[Endpoint]) -> float:
+        authorizer = Authorizer(endpoints)
+        principal, target = caller(), endpoints[-1]
+        address = OperationAddress(target.name, "orders.v1", "process")
+        assert authorizer.authorize(principal, target, address, Verb.START).allowed
+        return min(_timed(authorizer, principal, target, address) for _ in range(20))
+
+    assert cost(many) < 3 * cost(many[:1])
+
+
+def _timed(authorizer: Authorizer, principal: Principal, target: Endpoint, address: OperationAddress) -> float:
+    started = time.perf_counter()
+    for _ in range(50):
+        authorizer.authorize(principal, target, address, Verb.START)
+    return time.perf_counter() - started
