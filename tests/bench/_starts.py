@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from dataclasses import asdict, dataclass
 from time import perf_counter
@@ -58,4 +59,7 @@ async def run(starts: Starts) -> Figures:
 
 
 if __name__ == "__main__":
-    print(asyncio.run(run(Starts(**json.load(sys.stdin)))).to_json())  # noqa: T201 - the result, for the parent
+    figures = asyncio.run(run(Starts(**json.load(sys.stdin))))
+    print(figures.to_json(), flush=True)  # noqa: T201 - the result, for the parent process
+    # The client's own threads may still call into Python while the interpreter is taken down, which then aborts.
+    os._exit(0)
