@@ -63,6 +63,7 @@ class Keyring:
         self._failures = 0
         self._trouble: str | None = "the keys are not loaded yet"
         self._loading: asyncio.Task[None] | None = None
+        self._rescheduled = asyncio.Event()
         self._waiters = 0
         self._forced_again_at = clock()
         self._unknown: dict[str | None, float] = {}
@@ -92,13 +93,13 @@ class Keyring:
         Raises:
             KeysUnavailable: when there are no keys at all to judge by.
         """
-        joined = self._loading is not None
-        if (joined or self._may_force(key_id)) and self._waiters < _MAX_WAITERS:
+        caused = self._loading is None and self._may_force(key_id)
+        if (caused or self._loading is not None) and self._waiters < _MAX_WAITERS:
             await self._wait_for_load()
-        key = self._keys.find(key_id)
-        if key is None and not self._keys.keys:
+        if not self._keys.keys:
             raise KeysUnavailable
-        if key is None and not joined:
+        key = self._keys.find(key_id)
+        if key is None and caused and self._trouble is None:
             self._remember_unknown(key_id)
         return key
 
@@ -109,9 +110,14 @@ class Keyring:
     async def keep_fresh(self) -> None:
         """Load ahead of time, for ever; drop what is too old to be believed."""
         while True:
-            await asyncio.sleep(max(0.0, self._wake_at() - self._clock()))
-            await self._wait_for_load()
-            self._drop_when_stale()
+            self._rescheduled.clear()
+            try:
+                async with asyncio.timeout(max(0.0, self._wake_at() - self._clock())):
+                    # A load that an unknown kid caused has its say in when the next one is due.
+                    await self._rescheduled.wait()
+            except TimeoutError:
+                await self._wait_for_load()
+                self._drop_when_stale()
 
     async def stop(self) -> None:
         """End a load that is under way."""
@@ -162,6 +168,7 @@ class Keyring:
             self._note_success(document.fresh_for)
         finally:
             self._loading = None
+            self._rescheduled.set()
 
     def _read(self, content: bytes) -> None:
         """Take over a document, if it is another one; each is read, and written about in the log, once."""
