@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 _INTERRUPTED: Final = 130
 _NEXUS_ENDPOINT: Final = "orders-by-gateway"
 _ORDERS: Final = 2
+_MOMENT: Final = 0.5
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -97,7 +99,10 @@ async def _calling_worker(stack: Stack, telemetry: Telemetry) -> AsyncIterator[C
 
 async def _show_trace(stack: Stack, trace_id: str | None, display: Display) -> None:
     with display.step("the collector has one trace of both orders") as says:
-        spans = await stack.sink.spans(trace_id or "", until=_has_both_orders)
+        await stack.sink.spans(trace_id or "", until=_has_both_orders)
+        # A trace does not say which span is its last: those that are still on their way get a moment.
+        await asyncio.sleep(_MOMENT)
+        spans = await stack.sink.spans(trace_id or "")
         if not _has_both_orders(spans):
             raise UnexpectedAnswerError(f"it is not whole: {len(spans)} spans have arrived")
         says(f"{len(spans)} spans")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
@@ -62,7 +64,7 @@ async def declined_card(caller: HttpCaller, display: Display) -> None:
         token = (await caller.start("process", order)).must_be(_CREATED).body["token"]
         result = (await caller.result("process", token)).must_be(_OPERATION_FAILED)
         _must_equal("failed", result.headers.get("Nexus-Operation-State"), "the operation's state")
-        says(f"its result is 424 failed, {result.body['cause']['details']}")
+        says(f"its result is 424 failed, {_failure_in_words(result.body['cause'])}")
 
 
 async def order_by_http(caller: HttpCaller, display: Display) -> None:
@@ -100,6 +102,13 @@ async def _until_phase(caller: HttpCaller, order: Mapping[str, Any], phase: str)
             return phase
         await asyncio.sleep(_PAUSE)
     raise UnexpectedAnswerError(f"the order should be {phase}, but is {seen}")
+
+
+def _failure_in_words(failure: Mapping[str, Any]) -> str:
+    """Type and details of a Temporal application failure, which its server passes on in the form of its own API."""
+    info = failure["details"]["applicationFailureInfo"]
+    details = [json.loads(base64.b64decode(payload["data"])) for payload in info["details"]["payloads"]]
+    return f"{info['type']} {', '.join(map(json.dumps, details))}"
 
 
 def _must_equal(expected: str, actual: str | None, what: str) -> None:

@@ -31,8 +31,6 @@ _KEY_FILE: Final = "token-key"
 
 def development_config(*, port: Port, admin_port: Port, temporal_address: str, namespace: str) -> dict[str, Any]:
     """A configuration that lets tokens of its own issuer call the shipped plugins."""
-    everything = {"namespaces": [CALLER_NAMESPACE], "verbs": ["start", "cancel", "result", "describe"]}
-    target = {"engine": "main", "namespace": namespace, "allow": [everything]}
     return {
         "server": {
             "host": HOST,
@@ -51,12 +49,22 @@ def development_config(*, port: Port, admin_port: Port, temporal_address: str, n
         ],
         "engines": {"main": {"type": "temporal", "address": temporal_address}},
         "endpoints": {
-            "orders": {**target, "task_queue": "orders", "services": ["orders.v1"]},
-            "echo": {**target, "task_queue": "echo", "services": ["echo.v1", "Ser/vic e"]},
+            "orders": _endpoint(namespace, "orders", ["orders.v1"]),
+            "echo": _endpoint(namespace, "echo", ["echo.v1", "Ser/vic e"]),
         },
         "tokens": {"keys": [{"id": "dev", "secret_env": _TOKEN_KEY_VARIABLE}]},
         "callbacks": {"allow": [f"http://{HOST}:*"]},
         "telemetry": {"service_name": "nexus-gateway"},
+    }
+
+
+def _endpoint(namespace: str, task_queue: str, services: list[str]) -> dict[str, Any]:
+    return {
+        "engine": "main",
+        "namespace": namespace,
+        "task_queue": task_queue,
+        "services": services,
+        "allow": [{"namespaces": [CALLER_NAMESPACE], "verbs": ["start", "cancel", "result", "describe"]}],
     }
 
 

@@ -85,9 +85,12 @@ class Stack:
         namespace: str = CALLER_NAMESPACE,
         permissions: Iterable[str] = (),
         ttl: timedelta = timedelta(hours=1),
+        issuer: str | None = None,
     ) -> str:
-        """A token of the stack's own issuer; valid for ``ttl``."""
-        return token_minter(self.settings).mint(subject=subject, namespace=namespace, permissions=permissions, ttl=ttl)
+        """A token of ``issuer``, or of the stack's own one; valid for ``ttl``."""
+        return token_minter(self.settings, issuer).mint(
+            subject=subject, namespace=namespace, permissions=permissions, ttl=ttl
+        )
 
 
 @asynccontextmanager

@@ -17,13 +17,12 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.worker import Worker
 
-from gateway.devstack import TemporalServer
+from gateway.devstack import CALLER_NAMESPACE, HANDLER_NAMESPACE, TemporalServer
 from handlers.orders import OrdersHandler, OrdersService, plugin
 from handlers.orders._activities import DECLINED_CARD
 from handlers.orders._identity import workflow_id
 from handlers.orders._model import Basket, Line, Order, OrderReference, OrderStatus, Phase, Receipt
 from handlers.orders._workflow import OrderWorkflow
-from tests.integration.conftest import CALLERS, HANDLERS
 
 ENDPOINT = "orders-in-a-worker"
 SMALL = (Line(sku="tea", quantity=2),)
@@ -33,8 +32,8 @@ LARGE = (Line(sku="samovar"),)
 @pytest_asyncio.fixture(scope="module")
 async def handlers(temporal: TemporalServer) -> AsyncIterator[Client]:
     """A worker that serves the plugin, and a client of its namespace."""
-    client = await Client.connect(temporal.address, namespace=HANDLERS, data_converter=pydantic_data_converter)
-    await temporal.create_nexus_endpoint(ENDPOINT, namespace=HANDLERS, task_queue="orders-worker")
+    client = await Client.connect(temporal.address, namespace=HANDLER_NAMESPACE, data_converter=pydantic_data_converter)
+    await temporal.create_nexus_endpoint(ENDPOINT, namespace=HANDLER_NAMESPACE, task_queue="orders-worker")
     async with Worker(
         client,
         task_queue="orders-worker",
@@ -48,7 +47,7 @@ async def handlers(temporal: TemporalServer) -> AsyncIterator[Client]:
 @pytest_asyncio.fixture
 async def orders(temporal: TemporalServer, handlers: Client) -> NexusClient[OrdersService]:
     """A caller in another namespace."""
-    client = await Client.connect(temporal.address, namespace=CALLERS, data_converter=pydantic_data_converter)
+    client = await Client.connect(temporal.address, namespace=CALLER_NAMESPACE, data_converter=pydantic_data_converter)
     return client.create_nexus_client(service=OrdersService, endpoint=ENDPOINT)
 
 

@@ -1,0 +1,275 @@
+"""The command line: help, exit codes, and one line for whatever is wrong."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jwt
+import pytest
+import yaml
+
+from gateway.auth import generate_dev_issuer
+from gateway.cli import main
+
+COMMANDS = ["demo", "dev", "serve", "worker", "check", "token", "config"]
+CONFIG = {
+    "issuers": [
+        {
+            "issuer": "https://issuer.test",
+            "audiences": ["nexus-gateway"],
+            "algorithms": ["ES256"],
+            "jwks_file": "jwks.json",
+            "dev_signing_key_file": "dev-signing-key.json",
+        }
+    ],
+    "engines": {"main": {"address": "127.0.0.1:7233"}},
+    "endpoints": {
+        "orders": {
+            "engine": "main",
+            "namespace": "orders",
+            "task_queue": "orders",
+            "services": ["orders.v1"],
+            "allow": [
+                {"namespaces": ["checkout"], "operations": ["orders.v1/*"], "verbs": ["start", "result", "cancel"]},
+                {"subjects": ["auditor-*"], "operations": ["*/status"]},
+            ],
+        },
+        "echo": {"engine": "main", "namespace": "orders", "task_queue": "echo", "services": ["Ser/vic e"]},
+    },
+    "tokens": {"keys": [{"id": "k1", "secret_env": "NEXUS_GATEWAY_TOKEN_KEY"}]},
+}
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A configuration that is in order, with the keys of its issuer."""
+    generate_dev_issuer(tmp_path)
+    return write(tmp_path, CONFIG)
+
+
+def write(directory: Path, content: object) -> Path:
+    """A configuration file."""
+    path = directory / "gateway.yaml"
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    return path
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS), ["config", "schema"]], ids=" ".join)
+def test_every_command_has_help_with_an_example(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever is typed, --help says what it is for and shows how it is used."""
+    assert 0 == main([*command, "--help"])
+    shown = capsys.readouterr().out
+    assert f"usage: {' '.join(['nexus-gateway', *command])} " in shown
+    assert "\nexample:\n  nexus-gateway " in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "nexus-gateway: the following arguments are required: COMMAND"),
+        (["frobnicate"], "nexus-gateway: argument COMMAND: invalid choice: 'frobnicate'"),
+        (["serve"], "nexus-gateway serve: the following arguments are required: --config"),
+        (["serve", "--config", "x", "--port", "70000"], "'70000' is not a port from 0 to 65535"),
+        (["serve", "--config", "x", "--port", "٣"], "is not a port"),
+        (["serve", "--config", "x", "--processes", "0"], "'0' is not a number of processes from 1"),
+        (["token", "--config", "x", "--subject", "a"], "the following arguments are required: --namespace"),
+        (["token", "--config", "x", "--subject", "a", "--namespace", "b", "--ttl", "90"], "a duration with its unit"),
+        (["token", "--config", "x", "--subject", "a", "--namespace", "b", "--ttl", "0s"], "longer than zero"),
+        (["dev", "--temporal-address", "a:1", "--db-file", "f"], "not allowed with argument --temporal-address"),
+        (["config"], "nexus-gateway config: the following arguments are required: TOPIC"),
+        (["check", "--conf", "x"], "the following arguments are required: --config"),
+    ],
+)
+def test_wrong_usage_is_exit_code_two_and_one_line(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The line says what is wrong and where help is."""
+    assert 2 == main(arguments)
+    captured = capsys.readouterr()
+    assert "" == captured.out
+    assert message in captured.err
+    assert captured.err.endswith("--help)\n")
+    assert 1 == captured.err.count("\n")
+
+
+def test_version_is_that_of_the_distribution(capsys: pytest.CaptureFixture[str]) -> None:
+    """As everywhere."""
+    assert 0 == main(["--version"])
+    assert capsys.readouterr().out.startswith("nexus-gateway ")
+
+
+def test_python_m_gateway_is_the_same_command() -> None:
+    """Both names lead to one main."""
+    shown = subprocess.run(
+        [sys.executable, "-m", "gateway", "--help"], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert shown.stdout.startswith("usage: nexus-gateway ")
+
+
+@pytest.mark.parametrize("command", ["serve", "worker", "check"])
+def test_a_missing_file_is_one_line(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It names the file and says what is wrong with it; there is no traceback."""
+    missing = tmp_path / "missing.yaml"
+    assert 1 == main([command, "--config", str(missing)])
+    assert f"nexus-gateway: {missing}: cannot be read: No such file or directory\n" == capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["serve", "check"])
+def test_each_fault_of_the_configuration_is_a_line(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All faults at once, each with file and key."""
+    path = write(tmp_path, {**CONFIG, "sever": {}, "engines": {"main": {"address": "nowhere"}}})
+    assert 1 == main([command, "--config", str(path)])
+    lines = capsys.readouterr().err.splitlines()
+    assert 2 == len(lines)
+    assert all(line.startswith(f"nexus-gateway: {path}: ") for line in lines)
+    assert any("sever" in line and "server" in line for line in lines)
+    assert any("engines.main.address" in line for line in lines)
+
+
+def test_check_says_who_may_do_what(
+    config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every operation that is mounted, and for each the rules that concern it."""
+    monkeypatch.setenv("NEXUS_GATEWAY_TOKEN_KEY", "A" * 43)
+    assert 0 == main(["check", "--config", str(config)])
+    captured = capsys.readouterr()
+    assert "" == captured.err
+    every_verb = "start, cancel, result, describe, list, terminate, signal, retry"
+    assert (
+        "endpoint orders: engine main, namespace orders, task queue orders\n"
+        "  orders.v1/approve  start, cancel, result: namespaces checkout\n"
+        "  orders.v1/process  start, cancel, result: namespaces checkout\n"
+        "  orders.v1/quote    start, cancel, result: namespaces checkout\n"
+        "  orders.v1/status   start, cancel, result: namespaces checkout\n"
+        f"                     {every_verb}: subjects auditor-*\n"
+        "endpoint echo: engine main, namespace orders, task queue echo\n"
+        "  Ser/vic e/größe?#%2F   nobody\n"
+        "  Ser/vic e/op/er ation  nobody\n"
+    ) == captured.out
+
+
+def test_check_warns_of_what_depends_on_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A key that is not here may well be there."""
+    monkeypatch.delenv("NEXUS_GATEWAY_TOKEN_KEY", raising=False)
+    path = write(tmp_path, CONFIG)
+    assert 0 == main(["check", "--config", str(path)])
+    lines = capsys.readouterr().err.splitlines()
+    assert f"warning: {path}: issuers.0.jwks_file: there is no file {tmp_path / 'jwks.json'}" in lines
+    assert any(line.startswith("warning: environment: NEXUS_GATEWAY_TOKEN_KEY: is not set") for line in lines)
+
+
+def test_check_names_the_key_of_a_service_that_nobody_offers(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the file it stands in."""
+    content = yaml.safe_load(config.read_text())
+    content["endpoints"]["orders"]["services"] = ["orders.v2"]
+    assert 1 == main(["check", "--config", str(write(config.parent, content))])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"nexus-gateway: {config}: endpoints.orders.services: 'orders.v2' is not installed")
+
+
+def test_check_names_a_plugin_that_does_not_load(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With its place in the configuration and the reason."""
+    content = yaml.safe_load(config.read_text())
+    content["plugins"] = ["no_such_module:plugin"]
+    assert 1 == main(["check", "--config", str(write(config.parent, content))])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"nexus-gateway: {config}: plugin 'no_such_module:plugin' (plugins.0 of the configuration)")
+    assert "No module named 'no_such_module'" in line
+
+
+def test_a_plugin_may_lie_in_the_current_directory(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first plugin somebody writes is not packaged yet."""
+    (tmp_path / "my_plugin.py").write_text(
+        "from nexusrpc.handler import service_handler, sync_operation, StartOperationContext\n"
+        "from gateway.plugins import HandlerPlugin\n"
+        "@service_handler(name='mine.v1')\n"
+        "class Mine:\n"
+        "    @sync_operation\n"
+        "    async def hello(self, ctx: StartOperationContext, name: str) -> str:\n"
+        "        return name\n"
+        "plugin = HandlerPlugin(services=[Mine()])\n"
+    )
+    content = yaml.safe_load(config.read_text())
+    content["plugins"] = ["my_plugin:plugin"]
+    content["endpoints"]["echo"]["services"] = ["mine.v1"]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
+    assert 0 == main(["check", "--config", str(write(tmp_path, content))])
+    assert "  mine.v1/hello  nobody\n" in capsys.readouterr().out
+
+
+def test_token_mints_what_the_gateway_accepts(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Subject, namespace, permissions and lifetime are those that were asked for."""
+    permissions = ["nexus:orders/*/*:start", "orders:read"]
+    given = [argument for permission in permissions for argument in ("--permission", permission)]
+    who = ["--subject", "alice", "--namespace", "checkout"]
+    assert 0 == main(["token", "--config", str(config), *who, *given, "--ttl", "90s"])
+    key = jwt.PyJWKSet.from_json((config.parent / "jwks.json").read_text()).keys[0]
+    claims = jwt.decode(capsys.readouterr().out.strip(), key, algorithms=["ES256"], audience="nexus-gateway")
+    assert ("https://issuer.test", "alice", "checkout") == (claims["iss"], claims["sub"], claims["namespace"])
+    assert permissions == claims["permissions"]
+    assert 90 == claims["exp"] - claims["iat"]
+
+
+def test_token_refuses_without_a_signing_key(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody can mint with a production configuration."""
+    content = yaml.safe_load(config.read_text())
+    del content["issuers"][0]["dev_signing_key_file"]
+    path = write(config.parent, content)
+    assert 1 == main(["token", "--config", str(path), "--subject", "alice", "--namespace", "checkout"])
+    captured = capsys.readouterr()
+    assert "" == captured.out
+    assert "dev_signing_key_file" in captured.err
+    assert 1 == captured.err.count("\n")
+
+
+def test_config_schema_is_a_json_schema(capsys: pytest.CaptureFixture[str]) -> None:
+    """For editors."""
+    assert 0 == main(["config", "schema"])
+    schema = json.loads(capsys.readouterr().out)
+    assert {"server", "issuers", "engines", "endpoints", "tokens"} <= schema["properties"].keys()
+
+
+def test_an_unexpected_error_is_one_line_with_a_hint(config: Path) -> None:
+    """A traceback is for those who ask for it."""
+    environ = {**os.environ, "OTEL_TRACES_EXPORTER": "no-such-exporter", "NEXUS_GATEWAY_TOKEN_KEY": "A" * 43}
+    for options, traceback in (([], False), (["--debug"], True)):
+        ended = subprocess.run(
+            [sys.executable, "-m", "gateway", "serve", "--config", str(config), "--port", "0", *options],
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert 1 == ended.returncode
+        lines = ended.stderr.splitlines()
+        assert lines[-1].startswith("nexus-gateway: unexpected error: ValueError: ")
+        assert "OTEL_TRACES_EXPORTER" in lines[-1]
+        assert traceback == ("Traceback (most recent call last):" in ended.stderr)
+        assert traceback == (len(lines) > 1)
+
+
+def test_output_that_nobody_reads_is_no_traceback(config: Path) -> None:
+    """``nexus-gateway check | head -0`` just ends."""
+    read, write_end = os.pipe()
+    os.close(read)
+    with os.fdopen(write_end, "wb") as closed:
+        ended = subprocess.run(
+            [sys.executable, "-m", "gateway", "config", "schema"],
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert 1 == ended.returncode
+    assert "" == ended.stderr

@@ -1,0 +1,1 @@
+"""Unit tests of the development stack: real processes and sockets, none of the real parts."""
