@@ -18,7 +18,7 @@ demo: $(READY)  ## run the main job once, on a real Temporal server, and show it
 	$(BIN)/nexus-gateway demo
 
 test: $(READY)  ## run all tests; ARGS="-k tokens -x" goes to pytest
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/python -m pytest $(ARGS)
 
 lint: $(READY)  ## check style, types and which room imports which
 	$(BIN)/ruff format --check .
