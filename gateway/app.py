@@ -20,7 +20,7 @@ from gateway.auth import Authenticator, Authorizer
 from gateway.completions import Callbacks, DestinationPolicy, Relay, Sender
 from gateway.dispatch import Dispatcher, DispatchLimits
 from gateway.engines import Completed, Engine, SharedPolls
-from gateway.engines.temporal import TemporalEngine, TemporalOptions, WorkerPlan, connect, run_workers
+from gateway.engines.temporal import TemporalEngine, TemporalOptions, WorkerPlan, connected, run_workers
 from gateway.plugins import LoadedPlugin, PluginContext, discover_plugins
 from gateway.protocol import Limits
 from gateway.registry import Registry
@@ -95,21 +95,21 @@ async def work(settings: Settings, environ: Mapping[str, str]) -> None:
     """
     stop = asyncio.Event()
     with _signals(stop):
-        async with _telemetry(settings, environ) as telemetry, asyncio.TaskGroup() as group:
+        async with _telemetry(settings, environ) as telemetry, AsyncExitStack() as stack:
             plugins = load_plugins(settings, environ)
             mounted = endpoints(settings)
+            runs = []
             for name, engine in settings.engines.items():
-                here = [endpoint for endpoint in mounted if endpoint.engine == name]
-                plans = worker_plans(here, plugins)
-                if not plans:
-                    continue
-                options = _options(name, engine, environ)
-                try:
+                plans = worker_plans([endpoint for endpoint in mounted if endpoint.engine == name], plugins)
+                if plans:
                     namespaces = {plan.namespace for plan in plans}
-                    clients = await connect(options, namespaces, telemetry.tracer, lazy=False)
-                except RuntimeError as error:
-                    raise SettingsError([f"engines.{name}: cannot connect to {engine.address}: {error}"]) from None
-                group.create_task(run_workers(clients, plans, stop))
+                    connecting = connected(_options(name, engine, environ), namespaces, telemetry.tracer, lazy=False)
+                    try:
+                        clients = await stack.enter_async_context(connecting)
+                    except RuntimeError as error:
+                        raise SettingsError([f"engines.{name}: cannot connect to {engine.address}: {error}"]) from None
+                    runs.append(run_workers(clients, plans, stop))
+            await asyncio.gather(*runs)
 
 
 def worker_plans(mounted: Sequence[Endpoint], plugins: Sequence[LoadedPlugin]) -> tuple[WorkerPlan, ...]:
@@ -151,7 +151,7 @@ async def _gateway(
     async with AsyncExitStack() as stack:
         authenticator = await stack.enter_async_context(Authenticator(issuer_policies(settings)))
         telemetry.watch_key_ages(authenticator.key_ages)
-        engines = await _engines(settings, mounted, environ, telemetry)
+        engines = await stack.enter_async_context(_engines(settings, mounted, environ, telemetry))
         callbacks = Callbacks(sealer, DestinationPolicy(settings.callbacks.allow), public_url, telemetry)
         sender = await stack.enter_async_context(Sender())
         dispatcher = Dispatcher(
@@ -214,16 +214,18 @@ async def _readiness(
     return checks
 
 
+@asynccontextmanager
 async def _engines(
     settings: Settings, mounted: Sequence[Endpoint], environ: Mapping[str, str], telemetry: Telemetry
-) -> Mapping[str, Engine]:
+) -> AsyncIterator[Mapping[str, Engine]]:
     engines: dict[str, Engine] = {}
-    for name, engine in settings.engines.items():
-        namespaces = {endpoint.namespace for endpoint in mounted if endpoint.engine == name}
-        if namespaces:
-            clients = await connect(_options(name, engine, environ), namespaces, telemetry.tracer)
-            engines[name] = TemporalEngine(name, clients)
-    return engines
+    async with AsyncExitStack() as stack:
+        for name, engine in settings.engines.items():
+            namespaces = {endpoint.namespace for endpoint in mounted if endpoint.engine == name}
+            if namespaces:
+                connecting = connected(_options(name, engine, environ), namespaces, telemetry.tracer)
+                engines[name] = TemporalEngine(name, await stack.enter_async_context(connecting))
+        yield engines
 
 
 def _options(name: str, engine: EngineSettings, environ: Mapping[str, str]) -> TemporalOptions:

@@ -18,7 +18,7 @@ from gateway.cli._http_caller import HttpCaller, UnexpectedAnswerError
 from gateway.cli._signals import run_until_stopped
 from gateway.cli._trace_tree import is_whole, trace_tree
 from gateway.devstack import CALLER_NAMESPACE, Stack, StackOptions, running_stack
-from gateway.engines.temporal import TemporalOptions, connect
+from gateway.engines.temporal import TemporalOptions, connected
 from gateway.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -91,10 +91,10 @@ async def _calling_worker(stack: Stack, telemetry: Telemetry) -> AsyncIterator[C
     if stack.temporal is not None:
         await stack.temporal.create_nexus_endpoint(_NEXUS_ENDPOINT, target_url=stack.gateway.endpoint_url("orders"))
     options = TemporalOptions(address=stack.temporal_address)
-    clients = await connect(options, [CALLER_NAMESPACE], telemetry.tracer, lazy=False)
-    client = clients[CALLER_NAMESPACE]
-    async with Worker(client, task_queue=client.namespace, workflows=[CheckoutWorkflow]):
-        yield client
+    async with connected(options, [CALLER_NAMESPACE], telemetry.tracer, lazy=False) as clients:
+        client = clients[CALLER_NAMESPACE]
+        async with Worker(client, task_queue=client.namespace, workflows=[CheckoutWorkflow]):
+            yield client
 
 
 async def _show_trace(stack: Stack, trace_id: str | None, display: Display) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -19,13 +21,17 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RetryConfig, TLSConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import AsyncIterator, Iterable, Mapping
 
     from opentelemetry.trace import Tracer
 
 # The SDK repeats a call that found the server away. A request has about ten seconds in all, and its caller is to learn
 # of the outage within them.
 _RETRIES = RetryConfig(initial_interval_millis=50, max_interval_millis=500, max_elapsed_time_millis=1500, max_retries=4)
+
+# The SDK's threads hand answers to the interpreter. One that does so while the interpreter goes down aborts the process
+# (seen with temporalio 1.35: in half of the exits right after a call), and there is nothing to wait for but time.
+_SETTLE_SECONDS = 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,9 +43,10 @@ class TemporalOptions:
     tls: TLSConfig | bool = False
 
 
-async def connect(
+@asynccontextmanager
+async def connected(
     options: TemporalOptions, namespaces: Iterable[str], tracer: Tracer, *, lazy: bool = True
-) -> Mapping[str, Client]:
+) -> AsyncIterator[Mapping[str, Client]]:
     """A client for each namespace, over one connection; a lazy one is made at the first call.
 
     Raises:
@@ -60,7 +67,10 @@ async def connect(
         config = first.config()
         config["namespace"] = name
         clients[name] = Client(**config)
-    return clients
+    try:
+        yield clients
+    finally:
+        await asyncio.sleep(_SETTLE_SECONDS)
 
 
 started_runs: ContextVar[dict[str, str] | None] = ContextVar("started_runs", default=None)

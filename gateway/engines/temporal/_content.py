@@ -28,8 +28,8 @@ _ENCODING_BY_TYPE: Mapping[str, bytes] = {
 _TYPE_BY_ENCODING: Mapping[str, str] = {
     "json/plain": "application/json",
     "binary/plain": "application/octet-stream",
-    "json/protobuf": 'application/json; format=protobuf; message-type={message_type}',
-    "binary/protobuf": 'application/x-protobuf; message-type={message_type}',
+    "json/protobuf": "application/json; format=protobuf; message-type={message_type}",
+    "binary/protobuf": "application/x-protobuf; message-type={message_type}",
 }
 _WHOLE_PAYLOAD = "application/x-temporal-payload"
 
