@@ -1,7 +1,7 @@
 """Who is calling, and may they: tokens into principals, rules and permissions into decisions."""
 
 from gateway.auth._authenticator import Authenticator
-from gateway.auth._authorizer import Authorizer
+from gateway.auth._authorizer import Authorizer, rules_about
 from gateway.auth._minting import DevIssuerFiles, MintingError, TokenMinter, generate_dev_issuer
 from gateway.auth._policy import IssuerPolicy, KeyDiscovery, KeyFile, KeyRefresh, KeyUrl
 from gateway.auth._reasons import AuthenticationFailed, KeysUnavailable, Reason
@@ -21,4 +21,5 @@ __all__ = (
     "Reason",
     "TokenMinter",
     "generate_dev_issuer",
+    "rules_about",
 )

@@ -98,6 +98,11 @@ class Authorizer:
         return read
 
 
+def rules_about(endpoint: Endpoint, address: OperationAddress) -> tuple[Rule, ...]:
+    """The allow rules of an endpoint that let somebody do something with one operation; for listings."""
+    return tuple(rule for rule in endpoint.allow if address.operation in _operations(rule, address.service))
+
+
 def _decide_any(mounted: _Mounted, principal: Principal, permissions: Permissions | None, verb: Verb) -> Decision:
     mine = [
         (service, rule) for service, rules in mounted.services.items() for rule in rules if rule.concerns(principal)

@@ -19,6 +19,7 @@ from gateway.settings._models import (
     TokenSettings,
 )
 from gateway.settings._schema import settings_schema
+from gateway.settings._values import parse_duration
 
 __all__ = (
     "CallbackSettings",
@@ -38,6 +39,7 @@ __all__ = (
     "endpoints",
     "issuer_policies",
     "load_settings",
+    "parse_duration",
     "settings_schema",
     "token_keys",
     "token_minter",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 ISSUER = "https://issuer.test"
 AUDIENCE = "nexus-gateway"
+_A_DAY = 86_400
 DELETE = object()
 """A member to leave out."""
 
@@ -82,7 +83,7 @@ class Signer:
             "sub": "svc-checkout",
             "aud": AUDIENCE,
             "iat": now,
-            "exp": now + 600,
+            "exp": now + _A_DAY,
             "namespace": "checkout",
             "permissions": ["temporal:*"],
             **members,

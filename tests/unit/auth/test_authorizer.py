@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from gateway.auth import Authorizer
+from gateway.auth import Authorizer, rules_about
 from gateway.model import Decision, Endpoint, OperationAddress, Principal, Rule, Verb
 
 ISSUER = "https://issuer.test"
@@ -169,6 +169,20 @@ def test_a_service_with_a_slash_in_its_name_is_not_reached_by_a_glob_for_another
     authorizer = Authorizer([mounted])
     assert authorizer.authorize(caller(), mounted, OperationAddress("orders", "a", "b/c"), Verb.START).allowed
     assert not authorizer.authorize(caller(), mounted, OperationAddress("orders", "a/b", "c"), Verb.START).visible
+
+
+def test_the_rules_about_an_operation_can_be_listed() -> None:
+    rules = (START_PROCESS, Rule(operations=("orders.v1/approve",)), Rule(namespaces=("billing",)))
+    assert (rules[0], rules[2]) == rules_about(endpoint(*rules), PROCESS)
+
+
+def test_what_permissions_mean_is_remembered_for_a_bounded_number_of_sets() -> None:
+    mounted = endpoint(Rule())
+    authorizer = Authorizer([mounted], [ISSUER])
+    for index in range(5000):
+        authorizer.authorize(caller("checkout", "svc", f"other-{index}:read"), mounted, PROCESS, Verb.START)
+    assert len(authorizer._read) == 4096
+    assert authorizer.authorize(caller("checkout", "svc", "temporal:*"), mounted, PROCESS, Verb.START).allowed
 
 
 def test_the_cost_of_a_decision_does_not_grow_with_the_number_of_endpoints() -> None:

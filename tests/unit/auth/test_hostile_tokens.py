@@ -238,7 +238,7 @@ CLAIM_VALUES: list[tuple[str, dict[str, object], Reason]] = [
     ("iat tomorrow", {"iat": NOW + 86_400, "exp": NOW + 90_000}, Reason.NOT_YET_VALID),
     ("nbf a text", {"nbf": "now"}, Reason.DATES),
     ("nbf an object", {"nbf": {}}, Reason.DATES),
-    ("nbf in a minute", {"nbf": NOW + 120}, Reason.NOT_YET_VALID),
+    ("nbf in an hour", {"nbf": NOW + 3600}, Reason.NOT_YET_VALID),
     ("sub missing", {"sub": DELETE}, Reason.SUBJECT),
     ("sub empty", {"sub": ""}, Reason.SUBJECT),
     ("sub a number", {"sub": 7}, Reason.SUBJECT),

@@ -113,6 +113,18 @@ async def test_a_caller_that_goes_away_does_not_end_the_fetch_for_the_others(pro
     assert provider.fetches == 2
 
 
+async def test_the_authenticator_stops_while_a_fetch_is_under_way(provider: Provider) -> None:
+    """And what waited for it is told, too."""
+    async with Authenticator([provider.policy()]) as authenticator:
+        provider.mode = "hang"
+        waiting = asyncio.create_task(outcome(authenticator, SECOND.token()))
+        await asyncio.sleep(0.05)
+        started = time.monotonic()
+    assert time.monotonic() - started < QUICK.timeout
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
 async def test_ten_thousand_requests_with_unknown_keys_cause_one_fetch_a_cooldown(provider: Provider) -> None:
     """Each with another kid, which nothing that is remembered could catch."""
     started = time.monotonic()
