@@ -10,6 +10,7 @@ import json
 import selectors
 import socket
 import sys
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
@@ -103,9 +104,10 @@ def run(load: Load) -> Figures:
     numbers = itertools.count(1)
     requests = (head + b"%08d" % next(numbers) + tail if mark else head for _ in itertools.repeat(None))
     latencies: list[float] = []
-    with selectors.DefaultSelector() as selector:
-        connections = [_Connection(load, requests) for _ in range(load.connections)]
-        for connection in connections:
+    with selectors.DefaultSelector() as selector, ExitStack() as opened:
+        for _ in range(load.connections):
+            connection = _Connection(load, requests)
+            opened.enter_context(connection.socket)
             selector.register(connection.socket, selectors.EVENT_READ, connection)
             connection.send()
         begin = perf_counter() + load.warm_up
@@ -117,8 +119,6 @@ def run(load: Load) -> Figures:
                     if perf_counter() >= begin:
                         latencies.append(latency)
                     key.data.send()
-        for connection in connections:
-            connection.socket.close()
     return Figures.of(latencies, load.seconds)
 
 
