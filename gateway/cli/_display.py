@@ -57,7 +57,8 @@ class Display:
 
     def settled(self) -> None:
         """All parts have started: nothing moves any more."""
-        self._moving.stop()
+        if self._moving.live.is_started:
+            self._moving.stop()
 
     def line(self, text: str = "") -> None:
         """Write a line as it is."""
