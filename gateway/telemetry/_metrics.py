@@ -1,42 +1,61 @@
-"""The gateway's metrics (section 7 of the contract), kept so that a request pays for one look-up.
+"""The gateway's metrics (section 7 of the contract), kept so that a request pays for two dictionary look-ups.
 
-Counts are plain integers that the readers observe when they collect.
+Label values come from the registry and from closed sets only: what a caller writes never becomes a label. Counts are
+plain integers that the readers observe when they collect; only the latency histogram is recorded as it happens.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from nexusrpc import HandlerErrorType
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
-
-from gateway.telemetry._labels import ERROR_TYPES, RequestLabel, constant
-from gateway.telemetry._latency import Latencies, Latency, LatencyKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+OTHER: Final = "_OTHER"
+"""Stands for a name that is not in the registry, or an outcome that is not in the table."""
 
-class _Series:
-    """The requests of one label."""
+ABORTED: Final = "aborted"
+"""Outcome of a request whose client went away before there was an answer."""
 
-    __slots__ = ("count", "latency")
+ERROR_TYPES: Final = frozenset(kind.value for kind in HandlerErrorType)
+OUTCOMES: Final = ERROR_TYPES | {"succeeded", "started", "failed", "canceled", "running", ABORTED}
 
-    def __init__(self, latency: Latency) -> None:
-        self.count = 0
-        self.latency = latency
+_LATENCY_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_CONSTANT: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
+class RequestKey(NamedTuple):
+    """The labels of one finished request."""
+
+    endpoint: str
+    service: str
+    operation: str
+    verb: str
+    outcome: str
 
 
 class Metrics:
     """Everything that is counted, by the names of section 7."""
 
-    def __init__(self, meter: Meter, latencies: Latencies) -> None:
-        self._latencies = latencies
-        self._series: dict[RequestLabel, _Series] = {}
+    def __init__(self, meter: Meter) -> None:
+        self._requests: Counter[RequestKey] = Counter()
+        self._errors: Counter[tuple[str, str]] = Counter()
         self._deliveries: Counter[str] = Counter()
         self._authentication_failures: Counter[str] = Counter()
+        self._latency_labels: dict[RequestKey, Mapping[str, str]] = {}
         self._key_ages: Callable[[], Mapping[str, float]] = dict
         self.open_long_polls = 0
+        self._latency = meter.create_histogram(
+            "nexus_latency",
+            unit="s",
+            description="Time from the request's headers to its answer",
+            explicit_bucket_boundaries_advisory=_LATENCY_BUCKETS,
+        )
         for name, observe, description in (
             ("nexus_requests", self._observe_requests, "Requests answered"),
             ("nexus_request_errors", self._observe_errors, "Requests answered with a handler error, by its type"),
@@ -54,14 +73,16 @@ class Metrics:
             description="Time since an issuer's keys were last fetched",
         )
 
-    def request(self, label: RequestLabel, seconds: float) -> None:
+    def request(self, key: RequestKey, seconds: float) -> None:
         """Count one finished request and the time it took."""
-        series = self._series.get(label)
-        if series is None:
-            latency = self._latencies.of(LatencyKey(label.endpoint, label.service, label.operation, label.verb))
-            series = self._series[label] = _Series(latency)
-        series.count += 1
-        series.latency.record(seconds)
+        self._requests[key] += 1
+        if key.outcome in ERROR_TYPES:
+            self._errors[key.endpoint, key.outcome] += 1
+        labels = self._latency_labels.get(key)
+        if labels is None:
+            # Without the outcome: half the series, and a latency by outcome is a question for the traces.
+            labels = self._latency_labels[key] = {name: getattr(key, name) for name in RequestKey._fields[:-1]}
+        self._latency.record(seconds, labels)
 
     def callback_delivery(self, outcome: str) -> None:
         """Count one completion callback that was passed on, or was not."""
@@ -78,19 +99,11 @@ class Metrics:
     # Readers collect on threads of their own. Copying a dictionary is atomic, iterating over one that grows is not.
 
     def _observe_requests(self, _: CallbackOptions) -> Iterable[Observation]:
-        return self._totals(("endpoint", "service", "operation", "verb", "outcome"))
+        return [Observation(count, key._asdict()) for key, count in self._requests.copy().items()]
 
     def _observe_errors(self, _: CallbackOptions) -> Iterable[Observation]:
-        return self._totals(("endpoint", "error_type"))
-
-    def _totals(self, names: tuple[str, ...]) -> list[Observation]:
-        # The series are finer than the metric, which knows neither the HTTP method nor the status.
-        totals: Counter[tuple[str, ...]] = Counter()
-        for label, series in self._series.copy().items():
-            values = {**label._asdict(), "error_type": label.outcome}
-            if "error_type" not in names or label.outcome in ERROR_TYPES:
-                totals[tuple(values[name] for name in names)] += series.count
-        return [Observation(count, dict(zip(names, values, strict=True))) for values, count in totals.items()]
+        errors = self._errors.copy().items()
+        return [Observation(count, {"endpoint": endpoint, "error_type": kind}) for (endpoint, kind), count in errors]
 
     def _observe_deliveries(self, _: CallbackOptions) -> Iterable[Observation]:
         return [Observation(count, {"outcome": outcome}) for outcome, count in self._deliveries.copy().items()]
@@ -104,3 +117,8 @@ class Metrics:
 
     def _observe_key_ages(self, _: CallbackOptions) -> Iterable[Observation]:
         return [Observation(age, {"issuer": issuer}) for issuer, age in self._key_ages().items()]
+
+
+def constant(label: str) -> str:
+    """``label`` if it looks like a constant of the code, else ``_OTHER``."""
+    return label if _CONSTANT.fullmatch(label) else OTHER

@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.metrics import MeterProvider, NoOpMeterProvider
 from opentelemetry.sdk import metrics as sdk_metrics
@@ -19,7 +21,6 @@ from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import NoOpTracerProvider, TracerProvider
 from prometheus_client import CollectorRegistry
 
@@ -31,15 +32,9 @@ from gateway.telemetry._environment import (
     sampler,
     sdk_disabled,
 )
-from gateway.telemetry._latency import Latencies, LatencyExporter
-from gateway.telemetry._server_spans import ServerSpans
-from gateway.telemetry._span_exporter import MixedSpanExporter, queue_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-SCOPE: Final = "nexus-gateway"
-"""Name of the instrumentation scope of everything that the gateway itself reports."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +44,6 @@ class Providers:
     tracer_provider: TracerProvider
     meter_provider: MeterProvider
     logger_provider: LoggerProvider | None
-    server_spans: ServerSpans
-    latencies: Latencies
     registry: CollectorRegistry
     shutdowns: tuple[Callable[[], object], ...] = ()
 
@@ -87,27 +80,17 @@ def providers_from_environment(
     Raises:
         ValueError: a variable asks for what cannot be done; the message names it.
     """
+    registry = CollectorRegistry()
     if sdk_disabled(environ):
         return Providers(
             tracer_provider=NoOpTracerProvider(),
             meter_provider=NoOpMeterProvider(),
             logger_provider=None,
-            server_spans=ServerSpans(None, None),
-            latencies=Latencies(),
-            registry=CollectorRegistry(),
+            registry=registry,
         )
-    registry, latencies = CollectorRegistry(), Latencies()
-    registry.register(latencies)
-    scope = InstrumentationScope(SCOPE, version)
     resource = _resource(service_name, environ, version=version, instance_id=instance_id)
-    tracer_provider, server_spans = _tracing(resource, environ, scope)
-    meter_provider = sdk_metrics.MeterProvider(
-        _metric_readers(environ, registry, latencies, scope),
-        resource,
-        # Exemplars would cost more than the measurement, and neither /metrics nor most collectors show them.
-        exemplar_filter=sdk_metrics.AlwaysOffExemplarFilter(),
-        shutdown_on_exit=False,
-    )
+    tracer_provider = _tracer_provider(resource, environ)
+    meter_provider = _meter_provider(resource, environ, registry)
     logger_provider = _logger_provider(resource, environ)
     ends: list[Callable[[], object]] = [tracer_provider.shutdown, meter_provider.shutdown]
     if logger_provider is not None:
@@ -116,8 +99,6 @@ def providers_from_environment(
         tracer_provider=tracer_provider,
         meter_provider=meter_provider,
         logger_provider=logger_provider,
-        server_spans=server_spans,
-        latencies=latencies,
         registry=registry,
         shutdowns=tuple(ends),
     )
@@ -132,28 +113,25 @@ def _resource(service_name: str, environ: Mapping[str, str], *, version: str, in
     return Resource.create({**ours, **resource_attributes(environ)})
 
 
-def _tracing(
-    resource: Resource, environ: Mapping[str, str], scope: InstrumentationScope
-) -> tuple[sdk_trace.TracerProvider, ServerSpans]:
-    sampling = sampler(environ)
-    provider = sdk_trace.TracerProvider(resource=resource, sampler=sampling, shutdown_on_exit=False)
-    options = exporter_options(environ, "traces")
-    if options is None:
-        return provider, ServerSpans(sampling, None)
-    exporter = MixedSpanExporter(resource, scope, **options)
-    processor = BatchSpanProcessor(exporter, **batch_options(environ, "OTEL_BSP"))
-    provider.add_span_processor(processor)
-    return provider, ServerSpans(sampling, queue_of(processor))
+def _tracer_provider(resource: Resource, environ: Mapping[str, str]) -> sdk_trace.TracerProvider:
+    provider = sdk_trace.TracerProvider(resource=resource, sampler=sampler(environ), shutdown_on_exit=False)
+    if options := exporter_options(environ, "traces"):
+        exporter = OTLPSpanExporter(**options)
+        provider.add_span_processor(BatchSpanProcessor(exporter, **batch_options(environ, "OTEL_BSP")))
+    return provider
 
 
-def _metric_readers(
-    environ: Mapping[str, str], registry: CollectorRegistry, latencies: Latencies, scope: InstrumentationScope
-) -> list[MetricReader]:
+def _meter_provider(
+    resource: Resource, environ: Mapping[str, str], registry: CollectorRegistry
+) -> sdk_metrics.MeterProvider:
     readers: list[MetricReader] = [PrometheusMetricReader(registry=registry, scope_info_enabled=False)]
     if options := exporter_options(environ, "metrics"):
-        exporter = LatencyExporter(latencies, scope, **options)
+        exporter = OTLPMetricExporter(**options)
         readers.append(PeriodicExportingMetricReader(exporter, export_interval_millis=metric_interval(environ)))
-    return readers
+    # Exemplars would cost more than the measurement, and neither /metrics nor most collectors show them.
+    return sdk_metrics.MeterProvider(
+        readers, resource, exemplar_filter=sdk_metrics.AlwaysOffExemplarFilter(), shutdown_on_exit=False
+    )
 
 
 def _logger_provider(resource: Resource, environ: Mapping[str, str]) -> LoggerProvider | None:

@@ -1,6 +1,6 @@
 """Spans: one SERVER span for a request, one CLIENT span for each attempt at a callback.
 
-No exception's message is recorded on either: it may hold what a caller sent.
+No exception is recorded on either: messages and stack traces may hold what a caller sent.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Final, Self
 
 from opentelemetry import context as otel_context
-from opentelemetry.trace import Span, StatusCode, format_trace_id, set_span_in_context
+from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, format_trace_id, set_span_in_context
 
-from gateway.telemetry._labels import ABORTED, METHODS, OTHER, OUTCOMES, AttributeValue, RequestLabel
+from gateway.telemetry._metrics import ABORTED, OTHER, OUTCOMES, Metrics, RequestKey
 from gateway.telemetry._propagation import extract
 
 if TYPE_CHECKING:
@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
 
-    from gateway.telemetry._metrics import Metrics
-    from gateway.telemetry._server_spans import ServerSpans
+AttributeValue = str | bool | int | float
 
 request_id: Final[ContextVar[str | None]] = ContextVar("nexus_request_id", default=None)
 """The id of the request that the current task works on; every log line carries it."""
+
+# The outcomes that are the gateway's or the engine's fault: the ones that answer with a status of 500 or more.
+_SERVER_FAULTS: Final = frozenset({"UNKNOWN", "INTERNAL", "NOT_IMPLEMENTED", "UNAVAILABLE", "UPSTREAM_TIMEOUT"})
 
 
 class RequestSpan:
@@ -44,21 +46,19 @@ class RequestSpan:
         "_request_id",
         "_request_id_token",
         "_span",
-        "_spans",
         "_started",
         "_status",
         "_token",
+        "_tracer",
         "_verb",
     )
 
-    def __init__(
-        self, spans: ServerSpans, metrics: Metrics, verb: str, headers: Mapping[str, str], method: str
-    ) -> None:
-        self._spans = spans
+    def __init__(self, tracer: Tracer, metrics: Metrics, verb: str, headers: Mapping[str, str], method: str) -> None:
+        self._tracer = tracer
         self._metrics = metrics
         self._verb = verb
         self._headers = headers
-        self._method = method if method in METHODS else OTHER
+        self._method = method
         self._names = (OTHER, OTHER, OTHER)
         self._outcome: str | None = None
         self._status = 0
@@ -97,18 +97,50 @@ class RequestSpan:
 
     def __enter__(self) -> Self:
         self._started = perf_counter()
-        context = extract(self._headers)
-        self._span = self._spans.start(context)
-        self._token = otel_context.attach(set_span_in_context(self._span, context))
+        parent = extract(self._headers)
+        self._span = self._tracer.start_span(
+            f"nexus.{self._verb} {OTHER}/{OTHER}",
+            parent,
+            SpanKind.SERVER,
+            record_exception=False,
+            set_status_on_exception=False,
+        )
+        self._token = otel_context.attach(set_span_in_context(self._span, parent))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
-        label = RequestLabel(*self._names, self._verb, self._outcome or _outcome_of(kind), self._method, self._status)
-        self._spans.end(self._span, label, self._request_id)
+        outcome = self._outcome or _outcome_of(kind)
+        endpoint, service, operation = self._names
+        if self._span.is_recording():
+            self._describe(outcome)
+        self._span.end()
         otel_context.detach(self._token)
         if self._request_id_token is not None:
             request_id.reset(self._request_id_token)
-        self._metrics.request(label, perf_counter() - self._started)
+        elapsed = perf_counter() - self._started
+        self._metrics.request(RequestKey(endpoint, service, operation, self._verb, outcome), elapsed)
+
+    def _describe(self, outcome: str) -> None:
+        endpoint, service, operation = self._names
+        method = f"{service}/{operation}"
+        attributes: dict[str, AttributeValue] = {
+            "rpc.system.name": "nexus",
+            "rpc.method": method,
+            "nexus.endpoint": endpoint,
+            "nexus.service": service,
+            "nexus.operation": operation,
+            "nexus.outcome": outcome,
+            "http.request.method": self._method,
+        }
+        if self._request_id is not None:
+            attributes["nexus.request_id"] = self._request_id
+        if self._status:
+            attributes["http.response.status_code"] = self._status
+        if outcome in _SERVER_FAULTS:
+            attributes["error.type"] = outcome
+            self._span.set_status(StatusCode.ERROR)
+        self._span.update_name(f"nexus.{self._verb} {method}")
+        self._span.set_attributes(attributes)
 
 
 def _outcome_of(exception: type[BaseException] | None) -> str:

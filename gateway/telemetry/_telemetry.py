@@ -13,8 +13,8 @@ from prometheus_client import exposition
 from gateway.telemetry._logs import OtlpHandler
 from gateway.telemetry._metrics import Metrics
 from gateway.telemetry._propagation import extract, inject, links_from
-from gateway.telemetry._providers import SCOPE, Providers, providers_from_environment
-from gateway.telemetry._spans import ClientSpan, RequestSpan
+from gateway.telemetry._providers import Providers, providers_from_environment
+from gateway.telemetry._spans import AttributeValue, ClientSpan, RequestSpan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.metrics import Meter, MeterProvider
 
-    from gateway.telemetry._labels import AttributeValue
+_SCOPE = "nexus-gateway"
 
 
 class Telemetry:
@@ -37,9 +37,9 @@ class Telemetry:
         self._shutdown_timeout = shutdown_timeout
         self.tracer_provider: TracerProvider = providers.tracer_provider
         self.meter_provider: MeterProvider = providers.meter_provider
-        self.tracer: Tracer = providers.tracer_provider.get_tracer(SCOPE, version)
-        self.meter: Meter = providers.meter_provider.get_meter(SCOPE, version)
-        self.metrics = Metrics(self.meter, providers.latencies)
+        self.tracer: Tracer = providers.tracer_provider.get_tracer(_SCOPE, version)
+        self.meter: Meter = providers.meter_provider.get_meter(_SCOPE, version)
+        self.metrics = Metrics(self.meter)
         self.log_handler = OtlpHandler(providers.logger_provider) if providers.logger_provider else None
 
     @classmethod
@@ -83,7 +83,7 @@ class Telemetry:
         ``verb`` is one of a closed set (start, cancel, result, describe, completion, …); ``headers`` is
         case-insensitive or has lower-case names.
         """
-        return RequestSpan(self._providers.server_spans, self.metrics, verb, headers, method)
+        return RequestSpan(self.tracer, self.metrics, verb, headers, method)
 
     @contextmanager
     def client_span(

@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from opentelemetry.sdk.metrics.export import Histogram
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.telemetry import Telemetry
-from gateway.telemetry._latency import Latencies, LatencyKey
 from tests.unit.otlp_sink import collecting, plain
 
 if TYPE_CHECKING:
@@ -111,30 +109,3 @@ async def test_a_disabled_sdk_leaves_metrics_empty_and_requests_untouched() -> N
             span.outcome("succeeded")
             assert "a" * 32 == span.trace_id
         assert {} == scrape(subject)
-
-
-def test_a_latency_falls_into_the_first_bucket_whose_bound_it_does_not_exceed() -> None:
-    latencies = Latencies()
-    latency = latencies.of(LatencyKey("e", "s", "o", "start"))
-    for seconds in (0.0005, 0.001, 0.0011, 60.0, 61.0):
-        latency.record(seconds)
-    metric = latencies.metric()
-    assert metric is not None
-    assert isinstance(metric.data, Histogram)
-    (point,) = metric.data.data_points
-    assert [2, 1, *[0] * 12, 1, 1] == point.bucket_counts
-    assert (5, 0.0005, 61.0) == (point.count, point.min, point.max)
-    assert pytest.approx(121.0026) == point.sum
-
-
-def test_before_the_first_request_there_is_no_latency_to_export() -> None:
-    latencies = Latencies()
-    latencies.of(LatencyKey("e", "s", "o", "start"))
-    assert None is latencies.metric()
-
-
-async def test_a_method_that_nobody_knows_is_no_label() -> None:
-    async with collecting() as sink, Telemetry.from_environment("t", sink.environ) as subject:
-        with subject.request_span("start", {}, method="X-CALLER-CHOSE") as span:
-            span.outcome("NOT_FOUND")
-    assert "_OTHER" == plain(sink.spans[0].attributes)["http.request.method"]
