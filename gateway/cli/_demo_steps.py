@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import uuid
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.cli._checkout import Checkout, CheckoutWorkflow
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from temporalio.client import Client
 
     from gateway.cli._display import Display
+
+Step = Callable[[HttpCaller, "Display"], Awaitable[None]]
+"""A step of the HTTP caller."""
 
 _SMALL: Final = {"lines": [{"sku": "tea", "quantity": 2}]}
 _LARGE: Final = {"lines": [{"sku": "samovar", "quantity": 1}]}

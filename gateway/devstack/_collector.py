@@ -65,14 +65,22 @@ class Collector:
         """Stop the collector."""
         await self.process.stop()
 
+    def close(self) -> None:
+        """Give back the ports."""
+        for port in (self._http, self._grpc):
+            port.close()
+
     async def __aenter__(self) -> Self:
-        await self.start()
+        try:
+            await self.start()
+        except BaseException:
+            self.close()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
-        for port in (self._http, self._grpc):
-            port.close()
+        self.close()
 
     async def _is_ready(self) -> bool:
         return await accepts_connections(HOST, self._http.number)

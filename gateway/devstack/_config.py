@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import secrets
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import yaml
@@ -13,7 +14,7 @@ from gateway.auth import generate_dev_issuer
 from gateway.devstack._ports import HOST
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from gateway.devstack._ports import Port
@@ -27,10 +28,21 @@ HANDLER_NAMESPACE: Final = "orders"
 _TOKEN_KEY_VARIABLE: Final = "NEXUS_GATEWAY_TOKEN_KEY"  # noqa: S105 - the name of a variable, not what it holds
 _CONFIG_FILE: Final = "gateway.yaml"
 _KEY_FILE: Final = "token-key"
+_SHIPPED: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {"orders": ("orders.v1",), "echo": ("echo.v1", "Ser/vic e")}
+)
 
 
-def development_config(*, port: Port, admin_port: Port, temporal_address: str, namespace: str) -> dict[str, Any]:
-    """A configuration that lets tokens of its own issuer call the shipped plugins."""
+def development_config(
+    *, port: Port, admin_port: Port, temporal_address: str, namespace: str, services: Iterable[str]
+) -> dict[str, Any]:
+    """A configuration that lets tokens of its own issuer call ``services``.
+
+    Those that this project ships have endpoints of their own; all others are behind the endpoint ``plugins``.
+    """
+    shipped = {service for together in _SHIPPED.values() for service in together}
+    others = tuple(sorted(set(services) - shipped))
+    endpoints = {name: together for name, together in {**_SHIPPED, "plugins": others}.items() if together}
     return {
         "server": {
             "host": HOST,
@@ -48,22 +60,19 @@ def development_config(*, port: Port, admin_port: Port, temporal_address: str, n
             }
         ],
         "engines": {"main": {"type": "temporal", "address": temporal_address}},
-        "endpoints": {
-            "orders": _endpoint(namespace, "orders", ["orders.v1"]),
-            "echo": _endpoint(namespace, "echo", ["echo.v1", "Ser/vic e"]),
-        },
+        "endpoints": {name: _endpoint(namespace, name, together) for name, together in endpoints.items()},
         "tokens": {"keys": [{"id": "dev", "secret_env": _TOKEN_KEY_VARIABLE}]},
         "callbacks": {"allow": [f"http://{HOST}:*"]},
         "telemetry": {"service_name": "nexus-gateway"},
     }
 
 
-def _endpoint(namespace: str, task_queue: str, services: list[str]) -> dict[str, Any]:
+def _endpoint(namespace: str, task_queue: str, services: Iterable[str]) -> dict[str, Any]:
     return {
         "engine": "main",
         "namespace": namespace,
         "task_queue": task_queue,
-        "services": services,
+        "services": list(services),
         "allow": [{"namespaces": [CALLER_NAMESPACE], "verbs": ["start", "cancel", "result", "describe"]}],
     }
 

@@ -22,7 +22,7 @@ from gateway.devstack._ports import Port
 from gateway.devstack._process import DevstackError, Echo, Progress, no_progress
 from gateway.devstack._sink import TraceSink
 from gateway.devstack._temporal import TemporalServer
-from gateway.plugins import PluginContext, discover_plugins
+from gateway.plugins import LoadedPlugin, PluginContext, discover_plugins
 from gateway.settings import Settings, load_settings, token_minter
 
 if TYPE_CHECKING:
@@ -166,7 +166,11 @@ def _configure(options: StackOptions, port: Port, admin_port: Port, temporal_add
     # On a server that is not ours we make no namespaces, and this one is there.
     namespace = HANDLER_NAMESPACE if options.temporal_address is None else "default"
     config = development_config(
-        port=port, admin_port=admin_port, temporal_address=temporal_address, namespace=namespace
+        port=port,
+        admin_port=admin_port,
+        temporal_address=temporal_address,
+        namespace=namespace,
+        services=[name for plugin in _plugins() for name in plugin.services],
     )
     if options.edit is not None:
         options.edit(config)
@@ -176,9 +180,14 @@ def _configure(options: StackOptions, port: Port, admin_port: Port, temporal_add
 
 def _task_queues(settings: Settings) -> Sequence[tuple[str, str]]:
     """Where the worker has something to do."""
-    plugins = discover_plugins(settings.plugins, PluginContext(endpoints=tuple(settings.endpoints), environ=os.environ))
+    plugins = _plugins(settings.plugins)
     working = {
         name for found in plugins if found.plugin.workflows or found.plugin.activities for name in found.services
     }
     mounted = settings.endpoints.values()
     return sorted({(one.namespace, one.task_queue) for one in mounted if working.intersection(one.services)})
+
+
+def _plugins(named: Sequence[str] = ()) -> Sequence[LoadedPlugin]:
+    """The installed plugins, and those that a configuration names."""
+    return discover_plugins(named, PluginContext(environ=os.environ))

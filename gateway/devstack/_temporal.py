@@ -112,14 +112,22 @@ class TemporalServer:
         created = await client.operator_service.create_nexus_endpoint(request, timeout=timedelta(seconds=10))
         return created.endpoint.id
 
+    def close(self) -> None:
+        """Give back the ports."""
+        for port in (self._grpc, self._http, self._metrics):
+            port.close()
+
     async def __aenter__(self) -> Self:
-        await self.start()
+        try:
+            await self.start()
+        except BaseException:
+            self.close()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
-        for port in (self._grpc, self._http, self._metrics):
-            port.close()
+        self.close()
 
     async def _is_ready(self) -> bool:
         try:
