@@ -88,10 +88,8 @@ class Edge:
     async def operation(self, request: web.Request) -> web.Response:
         """One Nexus request."""
         headers = Headers(request.headers.items())
-        request_id = str(uuid.uuid4())
         form = FailureForm.CURRENT
         with self._telemetry.request_span(OTHER, headers, method=request.method) as span:
-            span.request_id(request_id)
             try:
                 self._check_size(request.headers.items())
                 endpoint, target = split_target(request.raw_path)
@@ -99,7 +97,9 @@ class Edge:
             except RemoteProtocolError as error:
                 return _answer(HandlerFailed(error.to_handler_error()), form, span)
             form = parsed.failure_form
+            request_id = (parsed.request_id if isinstance(parsed, StartOperation) else None) or str(uuid.uuid4())
             span.verb(_VERBS[type(parsed)])
+            span.request_id(request_id)
             incoming = Incoming(
                 endpoint=endpoint,
                 request=parsed,
