@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -14,6 +14,9 @@ from hypothesis import strategies as st
 from gateway.telemetry import JsonLines, Telemetry, configure_logging, request_id
 from gateway.telemetry._logs import QuietExporter
 from tests.unit.otlp_sink import collecting, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"
 

@@ -6,12 +6,15 @@ import asyncio
 import io
 import logging
 import socket
-from collections.abc import Iterator
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import pytest
 
 from gateway.telemetry import Telemetry, configure_logging
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @pytest.fixture
