@@ -82,7 +82,8 @@ class Edge:
         app = web.Application()
         app.on_response_prepare.append(_without_server_header)
         app.router.add_route("POST", CALLBACK_PATH, self.completion)
-        app.router.add_route("*", "/{tail:.*}", self.operation)
+        # Also with an encoded line feed, which a plain dot would not match.
+        app.router.add_route("*", "/{tail:(?s:.*)}", self.operation)
         return app
 
     async def operation(self, request: web.Request) -> web.Response:
