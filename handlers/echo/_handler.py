@@ -1,16 +1,15 @@
 """The echo service, and one whose names are hard to put into a URL."""
 
 import asyncio
-from typing import Any, TypeAlias, assert_never
+import json
+from typing import assert_never
 
-from nexusrpc import HandlerError, OperationError
+from nexusrpc import HandlerError, HandlerErrorType, OperationError
 from nexusrpc.handler import StartOperationContext, service_handler, sync_operation
+from temporalio.common import RawValue
 
 from gateway.plugins import NoCallerError, caller
 from handlers.echo._model import Ask, Caller, Crash, HandlerFailure, Headers, Nap, OperationFailure
-
-AnyContent: TypeAlias = Any
-"""Whatever the content type of the request stands for: a JSON value, bytes, a protobuf message or nothing."""
 
 
 @service_handler(name="echo.v1")
@@ -18,9 +17,9 @@ class EchoHandler:
     """``echo.v1``: gives back what it is given, fails as it is told, and shows what reaches a handler."""
 
     @sync_operation
-    async def echo(self, _ctx: StartOperationContext, content: AnyContent) -> AnyContent:
-        """Answer with the input, in the content type it came in."""
-        return content
+    async def echo(self, _ctx: StartOperationContext, content: RawValue) -> RawValue:
+        """Answer with the input, to the byte and in the content type it came in."""
+        return _checked(content)
 
     @sync_operation
     async def fail(self, _ctx: StartOperationContext, ask: Ask) -> None:
@@ -46,7 +45,10 @@ class EchoHandler:
         """Answer with the headers that reached the handler, and with the verified caller."""
         return Headers(
             headers=dict(ctx.headers),
-            callback_headers=dict(ctx.callback_headers),
+            # The gateway's own are a secret between it and the engine.
+            callback_headers={
+                name: value for name, value in ctx.callback_headers.items() if not name.startswith("nexus-gateway-")
+            },
             request_id=ctx.request_id,
             caller=_caller(),
         )
@@ -57,14 +59,24 @@ class OddlyNamedHandler:
     """``Ser/vic e``: a service whose names hold what a URL path has to escape."""
 
     @sync_operation(name="op/er ation")
-    async def operation(self, _ctx: StartOperationContext, content: AnyContent) -> AnyContent:
+    async def operation(self, _ctx: StartOperationContext, content: RawValue) -> RawValue:
         """Answer with the input."""
-        return content
+        return _checked(content)
 
     @sync_operation(name="größe?#%2F")
-    async def size(self, _ctx: StartOperationContext, content: AnyContent) -> AnyContent:
+    async def size(self, _ctx: StartOperationContext, content: RawValue) -> RawValue:
         """Answer with the input."""
-        return content
+        return _checked(content)
+
+
+def _checked(content: RawValue) -> RawValue:
+    """The content, unless it says that it is JSON and is not: an answer must be what it says it is."""
+    if content.payload.metadata.get("encoding") == b"json/plain":
+        try:
+            json.loads(content.payload.data)
+        except (ValueError, RecursionError):
+            raise HandlerError("the input is not JSON", type=HandlerErrorType.BAD_REQUEST) from None
+    return content
 
 
 def _caller() -> Caller | None:

@@ -12,6 +12,7 @@ from nexusrpc.handler import (
     StartOperationResultSync,
 )
 from pydantic import TypeAdapter
+from temporalio.common import RawValue
 
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
@@ -42,6 +43,8 @@ class Given:
         return self._validated(as_type)
 
     async def _validated(self, as_type: type[Any] | None) -> Any:
+        if as_type is RawValue:
+            return self._value
         return TypeAdapter[Any](as_type or object).validate_python(self._value)
 
 

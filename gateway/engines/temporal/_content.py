@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from nexusrpc import Content, HandlerError, HandlerErrorType
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 from temporalio.api.common.v1 import Payload
+from temporalio.common import RawValue
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,6 +33,8 @@ _TYPE_BY_ENCODING: Mapping[str, str] = {
     "binary/protobuf": "application/x-protobuf; message-type={message_type}",
 }
 _WHOLE_PAYLOAD = "application/x-temporal-payload"
+# What Temporal's server calls a body of any other type; the type is beside it in the metadata.
+_UNKNOWN = "unknown/nexus-content"
 
 
 class UnknownContentType(Exception):
@@ -66,6 +69,8 @@ def content_of(payload: Payload | None) -> Content:
     encoding = payload.metadata.get("encoding", b"").decode("latin-1") if payload is not None else "binary/null"
     if payload is None or encoding == "binary/null":
         return Content(headers={}, data=b"")
+    if encoding == _UNKNOWN and "content-type" in payload.metadata:
+        return Content(headers={"content-type": payload.metadata["content-type"].decode("latin-1")}, data=payload.data)
     template = _TYPE_BY_ENCODING.get(encoding)
     # Further metadata is part of the value: only the whole payload can carry it.
     if template is None or payload.metadata.keys() - {"encoding", "messageType"}:
@@ -78,7 +83,7 @@ class PayloadSerializer:
     """nexusrpc's Serializer over a Temporal payload converter.
 
     An operation whose input type is ``nexusrpc.Content`` takes any content type, as it came; one that returns a
-    ``Content`` answers with exactly that.
+    ``Content`` answers with exactly that. The same goes for Temporal's ``RawValue``, which a worker can handle too.
     """
 
     def __init__(self, converter: PayloadConverter) -> None:
@@ -107,6 +112,8 @@ class PayloadSerializer:
         except UnknownContentType as error:
             if as_type in (None, Any):
                 return content
+            if as_type is RawValue:
+                return RawValue(_unknown(content))
             raise _bad(f"this operation takes no body of type {error}; send application/json") from None
         try:
             value = self._converter.from_payload(payload, as_type)  # type: ignore[arg-type] # the stub leaves None out
@@ -153,6 +160,11 @@ def _whole(data: bytes) -> Payload:
         return Payload.FromString(data)
     except Exception:  # noqa: BLE001 - protobuf's DecodeError differs between its implementations
         raise _bad(f"the body is not a {_WHOLE_PAYLOAD}") from None
+
+
+def _unknown(content: Content) -> Payload:
+    metadata = {"encoding": _UNKNOWN.encode(), "content-type": content.headers["content-type"].encode()}
+    return Payload(metadata=metadata, data=content.data)
 
 
 def _bad(message: str) -> HandlerError:

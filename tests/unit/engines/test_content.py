@@ -7,6 +7,7 @@ from google.protobuf.duration_pb2 import Duration
 from nexusrpc import Content, HandlerError, HandlerErrorType
 from pydantic import BaseModel
 from temporalio.api.common.v1 import Payload
+from temporalio.common import RawValue
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from gateway.engines.temporal._content import PayloadSerializer, content_of, payload_of
@@ -136,6 +137,23 @@ async def test_an_operation_on_content_takes_and_returns_any_type_untouched(seri
     content = Content(headers={"content-type": "text/csv"}, data=b"a;b")
     assert content is await serializer.deserialize(content, Content)
     assert content is await serializer.serialize(content)
+
+
+@pytest.mark.parametrize(("headers", "data"), [(headers, data) for headers, data, _ in _FORMS])
+async def test_an_operation_on_raw_values_takes_and_returns_any_type_untouched(
+    serializer: PayloadSerializer, headers: dict[str, str], data: bytes
+) -> None:
+    content = Content(headers=headers, data=data)
+    assert content == await serializer.serialize(await serializer.deserialize(content, RawValue))
+
+
+async def test_a_raw_value_of_a_type_that_temporal_does_not_know_is_what_its_server_makes_of_it(
+    serializer: PayloadSerializer,
+) -> None:
+    content = Content(headers={"content-type": "text/csv"}, data=b"a;b")
+    value = await serializer.deserialize(content, RawValue)
+    assert {"encoding": b"unknown/nexus-content", "content-type": b"text/csv"} == dict(value.payload.metadata)
+    assert content == await serializer.serialize(value)
 
 
 async def test_a_type_that_only_content_can_hold_reaches_an_untyped_operation_as_content(

@@ -3,10 +3,11 @@
 import asyncio
 
 import pytest
-from google.protobuf.duration_pb2 import Duration
 from nexusrpc import HandlerError, HandlerErrorType, OperationError, OperationErrorState
 from nexusrpc.handler import Handler
 from pydantic import ValidationError
+from temporalio.api.common.v1 import Payload
+from temporalio.common import RawValue
 
 from gateway.model import Principal
 from gateway.plugins import calling
@@ -16,14 +17,37 @@ from tests.unit.calls import start
 HANDLER = Handler(plugin.services)
 
 
-@pytest.mark.parametrize("value", [None, b"\x00\xff", {"a": [1, None]}, "text", 0, Duration(seconds=3)])
+ECHOES = [("echo.v1", "echo"), ("Ser/vic e", "op/er ation"), ("Ser/vic e", "größe?#%2F")]
+
+
+def raw(encoding: bytes, data: bytes) -> RawValue:
+    """A value in some encoding."""
+    return RawValue(Payload(metadata={"encoding": encoding}, data=data))
+
+
 @pytest.mark.parametrize(
-    ("service", "operation"),
-    [("echo.v1", "echo"), ("Ser/vic e", "op/er ation"), ("Ser/vic e", "größe?#%2F")],
+    "value",
+    [
+        raw(b"binary/null", b""),
+        raw(b"binary/plain", b"\x00\xff"),
+        raw(b"json/plain", b' {"a": [1, null]}\n'),
+        raw(b"binary/protobuf", b"\x08\x03"),
+        raw(b"unknown/nexus-content", b"text"),
+    ],
 )
-async def test_echo_gives_back_what_it_is_given(service: str, operation: str, value: object) -> None:
-    """Bytes stay bytes, a message stays a message, nothing stays nothing."""
+@pytest.mark.parametrize(("service", "operation"), ECHOES)
+async def test_echo_gives_back_what_it_is_given(service: str, operation: str, value: RawValue) -> None:
+    """In the encoding that it came in, to the byte."""
     assert value == await start(HANDLER, service, operation, value)
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"\xff", b"[" * 100_000])
+@pytest.mark.parametrize(("service", "operation"), ECHOES)
+async def test_echo_gives_nothing_back_that_is_not_what_it_says(service: str, operation: str, data: bytes) -> None:
+    """JSON that is none is a bad request, not an answer."""
+    with pytest.raises(HandlerError) as caught:
+        await start(HANDLER, service, operation, raw(b"json/plain", data))
+    assert HandlerErrorType.BAD_REQUEST is caught.value.type
 
 
 @pytest.mark.parametrize("kind", list(HandlerErrorType))
