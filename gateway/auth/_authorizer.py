@@ -81,7 +81,8 @@ class Authorizer:
         covered = permissions is None or permissions.cover(address, mounted.namespace, verb)
         if matching and covered:
             return Decision(allowed=True, visible=True, reason=matching[0].name)
-        visible = any(_opens(rule, mounted, address.service, permissions, rule.verbs) for rule in mine)
+        # Permissions hide nothing: where a rule lets the caller in, 403 says that something is missing.
+        visible = any(rule.verbs for rule in mine)
         reason = f"{matching[0].name} matches, but no permission covers it" if matching else "no allow rule matches"
         return Decision(allowed=False, visible=visible, reason=reason)
 
@@ -111,7 +112,7 @@ def _decide_any(mounted: _Mounted, principal: Principal, permissions: Permission
     for service, rule in mine:
         if _opens(rule, mounted, service, permissions, rule.verbs & wanted):
             return Decision(allowed=True, visible=True, reason=rule.name)
-    visible = any(_opens(rule, mounted, service, permissions, rule.verbs) for service, rule in mine)
+    visible = any(rule.verbs for _, rule in mine)
     return Decision(allowed=False, visible=visible, reason=f"no allow rule matches for {verb}")
 
 

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from gateway.app import load_plugins
-from gateway.auth._globs import operations_of, texts
+from gateway.auth import rules_about
 from gateway.cli._options import add_config, settings_of
 from gateway.model import Verb
 from gateway.plugins import PluginError
@@ -77,21 +77,13 @@ def _listing(mounted: MountedEndpoint) -> Iterator[str]:
     addresses = mounted.addresses()
     width = max((len(_name(address)) for address in addresses), default=0)
     for address in addresses:
-        rules = [rule for rule in endpoint.allow if _covers(rule, address)]
-        first, *more = [_in_words(rule) for rule in rules] or ["nobody"]
+        first, *more = [_in_words(rule) for rule in rules_about(endpoint, address)] or ["nobody"]
         yield f"  {_name(address):{width}}  {first}"
         yield from (f"  {'':{width}}  {words}" for words in more)
 
 
 def _name(address: OperationAddress) -> str:
     return f"{address.service}/{address.operation}"
-
-
-def _covers(rule: Rule, address: OperationAddress) -> bool:
-    if rule.operations is None:
-        return True
-    left = [glob for given in rule.operations for glob in operations_of(given, address.service)]
-    return address.operation in texts(left)
 
 
 def _in_words(rule: Rule) -> str:

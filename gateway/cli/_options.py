@@ -8,8 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from gateway.settings import Settings, load_settings
-from gateway.settings._values import parse_duration
+from gateway.settings import Settings, load_settings, parse_duration
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -51,6 +50,6 @@ def duration(text: str) -> timedelta:
         parsed = parse_duration(text)
     except ValueError as error:
         raise ArgumentTypeError(f"{text!r} {error}") from None
-    if not isinstance(parsed, timedelta) or parsed <= timedelta(0):
+    if parsed <= timedelta(0):
         raise ArgumentTypeError(f"{text!r} must be longer than zero")
     return parsed

@@ -28,7 +28,7 @@ _MAX_NAME_BYTES = 1000
 _MAX_PORT = 65535
 
 
-def parse_duration(value: object) -> object:
+def parse_duration(value: object) -> timedelta:
     """A ``timedelta`` of ``250ms``, ``30s``, ``5m`` or ``1h``.
 
     Raises:

@@ -102,9 +102,9 @@ def test_who_may_do_something_with_a_service_may_know_of_it(
         (["nexus:orders/orders.v1/process:cancel"], False, True),
         (["nexus:orders/orders.v1/approve:start"], False, True),
         (["temporal:workflow:read"], False, True),
-        (["nexus:orders/admin.v1/*:start"], False, False),
-        (["orders:admin"], False, False),
-        ([], False, False),
+        (["nexus:orders/admin.v1/*:start"], False, True),
+        (["orders:admin"], False, True),
+        ([], False, True),
     ],
 )
 def test_where_permissions_are_required_one_must_cover_the_request_beside_a_rule(
@@ -127,11 +127,11 @@ def test_permissions_count_only_for_issuers_that_require_them() -> None:
     assert not authorizer.authorize(caller(), mounted, PROCESS, Verb.START).allowed
 
 
-def test_a_rule_and_a_permission_must_meet_in_one_operation_to_make_a_service_visible() -> None:
-    """The rule allows to start one operation, the permission covers another: there is nothing the caller could do."""
+def test_a_rule_alone_makes_a_service_visible_whatever_permissions_are_missing() -> None:
+    """The caller learns that a permission is missing, not that there is nothing."""
     principal = caller("checkout", "svc", "nexus:orders/orders.v1/approve:start")
     decision = decide([START_PROCESS], principal, OperationAddress("orders", "orders.v1", "status"), require=True)
-    assert (decision.allowed, decision.visible) == (False, False)
+    assert (decision.allowed, decision.visible) == (False, True)
 
 
 @pytest.mark.parametrize(
