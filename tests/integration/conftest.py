@@ -1,6 +1,7 @@
 """The real systems that integration tests run against: started once for a session, on ports of their own.
 
-Whoever stops or kills a part of a stack takes ``own_stack``, which is started for that test alone.
+Whoever stops or kills Temporal takes ``own_stack``, which is started for that test alone; for a gateway to kill there
+is ``another_gateway``.
 """
 
 from collections.abc import AsyncIterator, Iterator
@@ -12,12 +13,22 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from aiohttp import ClientSession, ClientTimeout
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
 
 from gateway.auth import generate_dev_issuer
-from gateway.devstack import CALLER_NAMESPACE, Stack, StackOptions, TemporalServer, running_stack
+from gateway.devstack import (
+    CALLER_NAMESPACE,
+    HANDLER_NAMESPACE,
+    Stack,
+    StackOptions,
+    TemporalServer,
+    running_stack,
+)
+from tests.integration.caller import Caller
 
 RIVALS = "rivals"
-"""Another tenant's namespace; it may call what the first one may."""
+"""Another tenant's namespace; it may call what the first one may, but for what is behind the endpoint ``window``."""
 
 STRICT_ISSUER = "https://strict.issuer.test"
 """An issuer whose tokens need permissions, beside a rule."""
@@ -52,36 +63,79 @@ def temporal(stack: Stack) -> TemporalServer:
 
 
 @pytest_asyncio.fixture(scope="session")
+async def handlers(stack: Stack) -> Client:
+    """A Temporal client of the namespace that operations run in."""
+    return await Client.connect(
+        stack.temporal_address, namespace=HANDLER_NAMESPACE, data_converter=pydantic_data_converter
+    )
+
+
+@pytest_asyncio.fixture(scope="session")
+async def callers(stack: Stack) -> Client:
+    """A Temporal client of the namespace that calling workflows run in."""
+    return await Client.connect(
+        stack.temporal_address, namespace=CALLER_NAMESPACE, data_converter=pydantic_data_converter
+    )
+
+
+@pytest_asyncio.fixture(scope="session")
 async def http() -> AsyncIterator[ClientSession]:
-    """An HTTP client without any defaults that would reach the gateway."""
+    """An HTTP client."""
     async with ClientSession(timeout=ClientTimeout(total=60)) as session:
         yield session
+
+
+@pytest.fixture(scope="session")
+def orders(stack: Stack, http: ClientSession) -> Caller:
+    """A caller at the endpoint ``orders``."""
+    return Caller(http, stack.gateway.endpoint_url("orders"), stack.token())
+
+
+@pytest.fixture(scope="session")
+def echo(stack: Stack, http: ClientSession) -> Caller:
+    """A caller at the endpoint ``echo``."""
+    return Caller(http, stack.gateway.endpoint_url("echo"), stack.token())
+
+
+@pytest.fixture(scope="session")
+def probe(stack: Stack, http: ClientSession) -> Caller:
+    """A caller at the endpoint ``probe``."""
+    return Caller(http, stack.gateway.endpoint_url("probe"), stack.token())
 
 
 def options(directory: Path, database: Path | None = None) -> StackOptions:
     """How a stack for tests differs from one for development."""
 
     def edit(config: dict[str, Any]) -> None:
-        _mount_greeting(config)
+        config["plugins"] = ["tests.integration.sdk_plugin:plugin", "tests.integration.probe_plugin:plugin"]
+        _mount(config, "greeting", "greeting.v1")
+        _mount(config, "probe", "probe.v1")
         _admit_rivals(config)
+        _open_a_window(config)
         _trust_strict_issuer(config, directory)
 
     return StackOptions(directory=directory, database=database, edit=edit)
 
 
-def _mount_greeting(config: dict[str, Any]) -> None:
-    config["plugins"] = ["tests.integration.sdk_plugin:plugin"]
-    config["endpoints"]["greeting"] = {
-        **deepcopy(config["endpoints"]["orders"]),
-        "task_queue": "greeting",
-        "services": ["greeting.v1"],
-    }
+def _mount(config: dict[str, Any], endpoint: str, service: str) -> None:
+    like_orders = deepcopy(config["endpoints"]["orders"])
+    config["endpoints"][endpoint] = {**like_orders, "task_queue": endpoint, "services": [service]}
 
 
 def _admit_rivals(config: dict[str, Any]) -> None:
     for endpoint in config["endpoints"].values():
         for rule in endpoint["allow"]:
             rule["namespaces"] = [CALLER_NAMESPACE, RIVALS]
+
+
+def _open_a_window(config: dict[str, Any]) -> None:
+    """A second way to the orders, through which only one tenant reaches, and only a part of them."""
+    rule = {"namespaces": [CALLER_NAMESPACE], "operations": ["orders.v1/process"], "verbs": ["start", "result"]}
+    config["endpoints"]["window"] = {
+        **deepcopy(config["endpoints"]["orders"]),
+        "services": ["orders.v1", "echo.v1"],
+        "allow": [rule],
+    }
 
 
 def _trust_strict_issuer(config: dict[str, Any], directory: Path) -> None:
