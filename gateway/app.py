@@ -14,34 +14,28 @@ from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from temporalio.service import TLSConfig
-
 from gateway.auth import Authenticator, Authorizer
-from gateway.completions import Callbacks, DestinationPolicy, Relay, Sender
+from gateway.completions import Callbacks, Relay
+from gateway.connections import clients_at
+from gateway.deliveries import deliver, deliver_alone, delivery_places, delivery_queue, outbound
 from gateway.dispatch import Dispatcher, DispatchLimits
 from gateway.engines import Completed, Engine, SharedPolls
-from gateway.engines.temporal import TemporalEngine, TemporalOptions, WorkerPlan, connected, run_workers
+from gateway.engines.temporal import TemporalEngine, WorkerPlan, run_workers
 from gateway.plugins import LoadedPlugin, PluginContext, discover_plugins
 from gateway.protocol import Limits
 from gateway.registry import Registry
-from gateway.settings import (
-    EngineSettings,
-    Settings,
-    SettingsError,
-    TlsSettings,
-    endpoints,
-    issuer_policies,
-    token_keys,
-)
+from gateway.settings import Settings, endpoints, issuer_policies, token_keys
 from gateway.telemetry import Telemetry, configure_logging
 from gateway.tokens import TokenSealer
 from gateway.web import Edge, admin_app, listening
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-    from pathlib import Path
     from socket import socket
 
+    from temporalio.client import Client
+
+    from gateway.connections import Place
     from gateway.model import Endpoint
 
 _logger = logging.getLogger("gateway")
@@ -98,17 +92,14 @@ async def work(settings: Settings, environ: Mapping[str, str]) -> None:
         async with _telemetry(settings, environ) as telemetry, AsyncExitStack() as stack:
             plugins = load_plugins(settings, environ)
             mounted = endpoints(settings)
-            runs = []
-            for name, engine in settings.engines.items():
+            runs = [deliver_alone(settings, environ, telemetry, stop)]
+            for name in settings.engines:
                 plans = worker_plans([endpoint for endpoint in mounted if endpoint.engine == name], plugins)
-                if plans:
-                    namespaces = {plan.namespace for plan in plans}
-                    connecting = connected(_options(name, engine, environ), namespaces, telemetry.tracer, lazy=False)
-                    try:
-                        clients = await stack.enter_async_context(connecting)
-                    except RuntimeError as error:
-                        raise SettingsError([f"engines.{name}: cannot connect to {engine.address}: {error}"]) from None
-                    runs.append(run_workers(clients, plans, stop))
+                places = [(name, plan.namespace) for plan in plans]
+                connecting = clients_at(places, settings, environ, telemetry, lazy=False)
+                found = await stack.enter_async_context(connecting)
+                clients = {namespace: client for (_, namespace), client in found.items()}
+                runs.append(run_workers(clients, plans, stop))
             await asyncio.gather(*runs)
 
 
@@ -151,9 +142,18 @@ async def _gateway(
     async with AsyncExitStack() as stack:
         authenticator = await stack.enter_async_context(Authenticator(issuer_policies(settings)))
         telemetry.watch_key_ages(authenticator.key_ages)
-        engines = await stack.enter_async_context(_engines(settings, mounted, environ, telemetry))
-        callbacks = Callbacks(sealer, DestinationPolicy(settings.callbacks.allow), public_url, telemetry)
-        sender = await stack.enter_async_context(Sender())
+        places = {(endpoint.engine, endpoint.namespace) for endpoint in mounted} | set(delivery_places(settings))
+        clients = await stack.enter_async_context(clients_at(places, settings, environ, telemetry))
+        engines = _engines(mounted, clients)
+        sending = outbound(
+            settings,
+            environ,
+            telemetry,
+            own_urls=(public_url, _url_of(sockets.public)),
+            own_addresses=[one.getsockname()[:2] for one in (sockets.public, sockets.admin) if one is not None],
+        )
+        outgoing = await stack.enter_async_context(sending)
+        callbacks = Callbacks(sealer, outgoing.policy, public_url, telemetry, lifetime=settings.callbacks.seal_lifetime)
         dispatcher = Dispatcher(
             authenticator=authenticator,
             authorizer=Authorizer(mounted, _permission_issuers(settings)),
@@ -176,12 +176,15 @@ async def _gateway(
             sealer=sealer,
             registry=registry,
             engines=engines,
-            sender=sender,
+            courier=outgoing.courier,
+            envelopes=outgoing.envelopes,
+            queue=delivery_queue(settings, clients),
             telemetry=telemetry,
         )
         edge = Edge(
             dispatcher=dispatcher,
             relay=relay,
+            callback_keys=outgoing.signer.key_set(),
             telemetry=telemetry,
             limits=Limits(name_bytes=limits.name_bytes, callback_bytes=limits.callback_bytes),
             header_bytes=limits.header_bytes,
@@ -192,6 +195,8 @@ async def _gateway(
             ready = partial(_readiness, authenticator, registry, engines, mounted)
             admin = admin_app(readiness=ready, metrics=telemetry.prometheus)
             await stack.enter_async_context(serve_on(admin, sockets.admin))
+        delivering = asyncio.create_task(deliver(settings, environ, telemetry, outgoing.courier, draining))
+        stack.push_async_callback(asyncio.wait, {delivering})
         # Last in, first out: the public listener closes while everything behind it still works.
         stack.push_async_callback(dispatcher.drain)
         await stack.enter_async_context(serve_on(edge.application(), sockets.public))
@@ -214,42 +219,13 @@ async def _readiness(
     return checks
 
 
-@asynccontextmanager
-async def _engines(
-    settings: Settings, mounted: Sequence[Endpoint], environ: Mapping[str, str], telemetry: Telemetry
-) -> AsyncIterator[Mapping[str, Engine]]:
-    engines: dict[str, Engine] = {}
-    async with AsyncExitStack() as stack:
-        for name, engine in settings.engines.items():
-            namespaces = {endpoint.namespace for endpoint in mounted if endpoint.engine == name}
-            if namespaces:
-                connecting = connected(_options(name, engine, environ), namespaces, telemetry.tracer)
-                engines[name] = TemporalEngine(name, await stack.enter_async_context(connecting))
-        yield engines
-
-
-def _options(name: str, engine: EngineSettings, environ: Mapping[str, str]) -> TemporalOptions:
-    api_key = environ.get(engine.api_key_env) if engine.api_key_env else None
-    if engine.api_key_env and not api_key:
-        raise SettingsError([f"environment: {engine.api_key_env}: is not set (engines.{name}.api_key_env)"])
-    # As everywhere in Temporal, an API key goes over TLS only.
-    tls: TLSConfig | bool = _tls(name, engine.tls) if engine.tls else api_key is not None
-    return TemporalOptions(address=engine.address, api_key=api_key, tls=tls)
-
-
-def _tls(name: str, tls: TlsSettings) -> TLSConfig:
-    def read(key: str, path: Path | None) -> bytes | None:
-        try:
-            return None if path is None else path.read_bytes()
-        except OSError as error:
-            raise SettingsError([f"engines.{name}.tls.{key}: {path}: {error.strerror}"]) from None
-
-    return TLSConfig(
-        server_root_ca_cert=read("ca_file", tls.ca_file),
-        client_cert=read("cert_file", tls.cert_file),
-        client_private_key=read("key_file", tls.key_file),
-        domain=tls.server_name,
-    )
+def _engines(mounted: Sequence[Endpoint], clients: Mapping[Place, Client]) -> Mapping[str, Engine]:
+    return {
+        name: TemporalEngine(
+            name, {namespace: client for (engine, namespace), client in clients.items() if engine == name}
+        )
+        for name in dict.fromkeys(endpoint.engine for endpoint in mounted)
+    }
 
 
 def _permission_issuers(settings: Settings) -> frozenset[str]:

@@ -1,24 +1,31 @@
 """The engine's completion comes in, the caller's completion goes out.
 
 Anyone can post here, so nothing is believed but the seal: it says whose operation ended and where that is to be told.
-The answer decides whether the engine tries again: 200 and a 4xx end the delivery, 503 repeats it.
+The engine groups its callbacks by the host they go to, which is this one for all of them: a destination that is away
+must not make it hold back the others. So a completion is tried once, and what fails is handed to the delivery queue.
+The answer is 200 for all that is delivered or durable, a 4xx for what is none of ours, and 503 for the rest, which the
+engine then repeats.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from nexusrpc import Content, HandlerError, HandlerErrorType
 
 from gateway.completions._callbacks import SEAL_HEADER, Callbacks, Delivery
-from gateway.completions._sender import Attempt, Sender
-from gateway.engines import Engine, EngineUnavailable
+from gateway.completions._courier import HOPS_HEADER, Courier
+from gateway.completions._sender import Attempt, Report
+from gateway.completions._shipments import Envelopes, Shipment
+from gateway.engines import DeliveryQueue, Engine, EngineUnavailable, OperationNotFound, Parcel
 from gateway.model import OperationState
 from gateway.protocol import (
     Completion,
     Headers,
+    LocalProtocolError,
     RemoteProtocolError,
     decode_completion,
     encode_completion,
@@ -29,10 +36,14 @@ from gateway.tokens import InvalidToken, TokenSealer
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from gateway.registry import Registry
+    from gateway.registry import MountedEndpoint, Registry
     from gateway.telemetry import RequestSpan, Telemetry
 
 _logger = logging.getLogger("gateway.completions")
+
+_MAX_HOPS: Final = 3
+# Temporal waits ten seconds for the answer.
+_DEADLINE_SECONDS: Final = 9.0
 
 
 class Relay:
@@ -45,70 +56,125 @@ class Relay:
         sealer: TokenSealer,
         registry: Registry,
         engines: Mapping[str, Engine],
-        sender: Sender,
+        courier: Courier,
+        envelopes: Envelopes,
+        queue: DeliveryQueue,
         telemetry: Telemetry,
     ) -> None:
         self._callbacks = callbacks
         self._sealer = sealer
         self._registry = registry
         self._engines = engines
-        self._sender = sender
+        self._courier = courier
+        self._envelopes = envelopes
+        self._queue = queue
         self._telemetry = telemetry
 
     async def relay(self, headers: Headers, body: bytes, span: RequestSpan) -> HandlerError | None:
-        """Pass one completion on; the error to answer with, or None when it was delivered."""
+        """Pass one completion on; the error to answer with, or None when it is delivered or sure to be dealt with."""
         try:
             delivery = self._open(headers.get_all(SEAL_HEADER))
             span.name(delivery.address.endpoint, delivery.address.service, delivery.address.operation)
-            completion = await self._translated(delivery, decode_completion(headers, body))
-        except InvalidToken:
+            async with asyncio.timeout(_DEADLINE_SECONDS):
+                mounted = self._mounted(delivery)
+                completion = await self._translated(mounted, delivery, decode_completion(headers, body))
+                await self._dispatch(mounted, _shipment(delivery, completion, _hops(headers)))
+        except (InvalidToken, OperationNotFound):
             return HandlerError("no callback is registered under this seal", type=HandlerErrorType.NOT_FOUND)
         except RemoteProtocolError as error:
             return error.to_handler_error()
-        except EngineUnavailable:
+        except LocalProtocolError:
+            return HandlerError("no callback can carry this completion", type=HandlerErrorType.BAD_REQUEST)
+        except (EngineUnavailable, TimeoutError):
+            self._telemetry.callback_delivery("unavailable")
             return HandlerError("the engine is unavailable; try again later", type=HandlerErrorType.UNAVAILABLE)
-        return await self._deliver(delivery, completion)
+        return None
 
     def _open(self, seals: Sequence[str]) -> Delivery:
         if len(seals) != 1:
             raise InvalidToken
         return self._callbacks.open(seals[0])
 
-    async def _translated(self, delivery: Delivery, completion: Completion) -> Completion:
-        """The completion as the caller is to see it: with its token, its callback headers and no stack trace."""
-        content = completion.content
-        if completion.state is not OperationState.SUCCEEDED:
-            content = Content(headers=content.headers, data=without_stack_traces(content.data))
-        token = await self._token(delivery, completion)
-        return replace(completion, content=content, token=token, headers=delivery.headers)
-
-    async def _token(self, delivery: Delivery, completion: Completion) -> str | None:
-        if completion.token is None:
-            return None
+    def _mounted(self, delivery: Delivery) -> MountedEndpoint:
         mounted = self._registry.resolve(delivery.address.endpoint)
         if mounted is None:
             # Taken out of the configuration since, perhaps by mistake: the engine keeps the completion meanwhile.
             raise EngineUnavailable
-        engine = self._engines[mounted.endpoint.engine]
-        engine_token = await engine.completed_token(mounted.endpoint, completion.token, completion.links)
+        return mounted
+
+    async def _translated(self, mounted: MountedEndpoint, delivery: Delivery, completion: Completion) -> Completion:
+        """The completion as the caller is to see it: with its token, its callback headers and no stack trace."""
+        content = completion.content
+        if completion.state is not OperationState.SUCCEEDED:
+            content = Content(headers=content.headers, data=without_stack_traces(content.data))
+        token = await self._token(mounted, delivery, completion)
+        return replace(completion, content=content, token=token, headers=delivery.headers)
+
+    async def _token(self, mounted: MountedEndpoint, delivery: Delivery, completion: Completion) -> str | None:
+        if completion.token is None:
+            return None
+        engine_token = await self._engines[mounted.endpoint.engine].completed_token(
+            mounted.endpoint, completion.token, completion.links, delivery.registered
+        )
+        if engine_token is None:
+            return None
         # With the key of the start, so that the token is the one that start returned.
         return self._sealer.seal_operation(delivery.tenant, delivery.address, engine_token, key_id=delivery.key_id)
 
-    async def _deliver(self, delivery: Delivery, completion: Completion) -> HandlerError | None:
-        encoded = encode_completion(completion)
-        name = f"nexus.callback {delivery.address.service}/{delivery.address.operation}"
-        with self._telemetry.client_span(name, links=(delivery.traceparent,)) as span:
-            headers = dict(encoded.headers)
-            self._telemetry.inject(headers)
-            attempt, what = await self._sender.send(delivery.url, headers, encoded.body)
-            if attempt is not Attempt.DELIVERED:
-                span.fail(what)
-        self._telemetry.callback_delivery(attempt.value)
-        _logger.info("callback of %s/%s: %s", delivery.address.service, delivery.address.operation, what)
-        match attempt:
+    async def _dispatch(self, mounted: MountedEndpoint, shipment: Shipment) -> None:
+        """Deliver, or see to it that it will be, or that it is known why not."""
+        report = await self._courier.attempt(shipment, 0)
+        match report.attempt:
             case Attempt.DELIVERED:
-                return None
+                self._telemetry.callback_delivery("delivered")
+                return
             case Attempt.REFUSED:
-                return HandlerError("the destination refused the completion", type=HandlerErrorType.BAD_REQUEST)
-            case Attempt.FAILED:
-                return HandlerError("the destination did not take the completion", type=HandlerErrorType.UNAVAILABLE)
+                parcel = self._parcel(shipment, report, refused=report.reason)
+                await self._queue.take(mounted.endpoint, parcel)
+                self._courier.bury(parcel.id, parcel.about, report.reason, parcel.tries)
+            case Attempt.FAILED | Attempt.DEFERRED:
+                await self._queue.take(mounted.endpoint, self._parcel(shipment, report))
+                self._telemetry.callback_delivery("handed_over")
+
+    def _parcel(self, shipment: Shipment, report: Report, refused: str | None = None) -> Parcel:
+        return Parcel(
+            id=shipment.id,
+            envelope=self._envelopes.seal(shipment),
+            about={
+                "endpoint": shipment.address.endpoint,
+                "service": shipment.address.service,
+                "operation": shipment.address.operation,
+                "namespace": shipment.tenant.namespace,
+                "destination": _origin(shipment.url),
+                "reason": report.reason,
+            },
+            traceparent=shipment.traceparent,
+            refused=refused,
+            tries=0 if report.attempt is Attempt.DEFERRED else 1,
+        )
+
+
+def _shipment(delivery: Delivery, completion: Completion, hops: int) -> Shipment:
+    encoded = encode_completion(completion)
+    return Shipment(
+        id=delivery.id,
+        tenant=delivery.tenant,
+        address=delivery.address,
+        url=delivery.url,
+        traceparent=delivery.traceparent,
+        headers=encoded.headers,
+        body=encoded.body,
+        hops=hops,
+    )
+
+
+def _hops(headers: Headers) -> int:
+    text = headers.get(HOPS_HEADER, "0")
+    if not (text.isascii() and text.isdigit() and len(text) == 1 and int(text) < _MAX_HOPS):
+        raise RemoteProtocolError("the completion goes round in circles between gateways; it ends here")
+    return int(text)
+
+
+def _origin(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.partition('/')[0].partition('?')[0]}"

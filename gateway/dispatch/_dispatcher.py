@@ -208,14 +208,15 @@ class Dispatcher:
                 assert_never(never)
 
     async def _start(self, call: _Call, request: StartOperation) -> NexusResponse:
-        callback = self._callbacks.register(call.principal.tenant, call.address, request)
+        request_id = scoped_request_id(call.principal.tenant, call.address, request.request_id)
+        callback = self._callbacks.register(call.principal.tenant, call.address, request, request_id)
         context = StartOperationContext(
             service=request.service,
             operation=request.operation,
             headers=self._handler_headers(request.headers),
             task_cancellation=RequestCancellation(),
             request_deadline=_wall_clock(call.deadline),
-            request_id=scoped_request_id(call.principal.tenant, call.address, request.request_id),
+            request_id=request_id,
             inbound_links=call.engine.usable_links(request.links),
             callback_url=callback.url if callback else None,
             callback_headers=callback.headers if callback else {},

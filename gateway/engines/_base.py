@@ -70,14 +70,19 @@ class Engine(Protocol):
         """Those of a caller's links that a hosted handler can do something with; the others would fail its start."""
         ...
 
-    async def completed_token(self, endpoint: Endpoint, handler_token: str, links: Sequence[Link]) -> str:
+    async def completed_token(
+        self, endpoint: Endpoint, handler_token: str, links: Sequence[Link], registered: Mapping[str, str]
+    ) -> str | None:
         """The engine token that belongs to a completion which names its handler token and links.
 
-        Equal, character for character, to what ``engine_token`` gave when the operation was started.
+        Equal, character for character, to what ``engine_token`` gave when the operation was started. A completion says
+        whatever its sender likes, so the token is only given when the operation it names has ended and holds a callback
+        with the headers ``registered``, which is what the start had asked for; None when the engine keeps no record
+        of the operation's callbacks, so that nobody can tell.
 
         Raises:
-            EngineUnavailable: it takes a look-up, and the engine cannot be reached.
-            OperationNotFound: the completion names an operation that does not exist.
+            EngineUnavailable: the engine cannot be reached.
+            OperationNotFound: there is no such operation, it still runs, or it was not started with these headers.
         """
         ...
 

@@ -1,10 +1,12 @@
 """The configuration: one YAML file, environment variables over it, and the gateway's own values out of it."""
 
-from gateway.settings._border import endpoints, issuer_policies, token_keys, token_minter
+from gateway.settings._border import endpoints, issuer_policies, signing_seeds, token_keys, token_minter
 from gateway.settings._faults import SettingsError
 from gateway.settings._loading import load_settings
 from gateway.settings._models import (
+    CallbackRuleSettings,
     CallbackSettings,
+    DeliverySettings,
     EndpointSettings,
     EngineSettings,
     IssuerSettings,
@@ -13,6 +15,7 @@ from gateway.settings._models import (
     RuleSettings,
     ServerSettings,
     Settings,
+    SigningKeySettings,
     TelemetrySettings,
     TlsSettings,
     TokenKeySettings,
@@ -22,7 +25,9 @@ from gateway.settings._schema import settings_schema
 from gateway.settings._values import parse_duration
 
 __all__ = (
+    "CallbackRuleSettings",
     "CallbackSettings",
+    "DeliverySettings",
     "EndpointSettings",
     "EngineSettings",
     "IssuerSettings",
@@ -32,6 +37,7 @@ __all__ = (
     "ServerSettings",
     "Settings",
     "SettingsError",
+    "SigningKeySettings",
     "TelemetrySettings",
     "TlsSettings",
     "TokenKeySettings",
@@ -41,6 +47,7 @@ __all__ = (
     "load_settings",
     "parse_duration",
     "settings_schema",
+    "signing_seeds",
     "token_keys",
     "token_minter",
 )

@@ -15,7 +15,7 @@ from gateway.tokens import SECRET_BYTES, TokenKey
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gateway.settings._models import EndpointSettings, IssuerSettings, RuleSettings, Settings, TokenKeySettings
+    from gateway.settings._models import EndpointSettings, IssuerSettings, RuleSettings, Settings
 
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -55,7 +55,7 @@ def token_keys(settings: Settings, environ: Mapping[str, str]) -> tuple[TokenKey
     keys: list[TokenKey] = []
     faults: list[str] = []
     for index, key in enumerate(settings.tokens.keys):
-        secret = _secret(key, environ)
+        secret = _secret(key.secret_env, environ)
         if isinstance(secret, str):
             faults.append(f"environment: {key.secret_env}: {secret} (tokens.keys.{index}, id {key.id})")
         else:
@@ -65,9 +65,28 @@ def token_keys(settings: Settings, environ: Mapping[str, str]) -> tuple[TokenKey
     return tuple(keys)
 
 
-def _secret(key: TokenKeySettings, environ: Mapping[str, str]) -> bytes | str:
+def signing_seeds(settings: Settings, environ: Mapping[str, str]) -> Mapping[str, bytes]:
+    """The seeds of the keys that sign callbacks, by id, read from the variables that the settings name.
+
+    Raises:
+        SettingsError: with a line for each variable that is missing or does not hold 32 bytes in base64url.
+    """
+    seeds: dict[str, bytes] = {}
+    faults: list[str] = []
+    for index, key in enumerate(settings.callbacks.signing_keys):
+        seed = _secret(key.seed_env, environ)
+        if isinstance(seed, str):
+            faults.append(f"environment: {key.seed_env}: {seed} (callbacks.signing_keys.{index}, id {key.id})")
+        else:
+            seeds[key.id] = seed
+    if faults:
+        raise SettingsError(faults)
+    return seeds
+
+
+def _secret(variable: str, environ: Mapping[str, str]) -> bytes | str:
     """The secret's bytes, or what is wrong with it; the text itself is never repeated."""
-    text = environ.get(key.secret_env, "").strip()
+    text = environ.get(variable, "").strip()
     if not text:
         return f"is not set; it must hold {SECRET_BYTES} random bytes in base64url"
     unpadded = text.rstrip("=")

@@ -94,6 +94,18 @@ def _listeners_differ(tree: Tree) -> Iterator[Fault]:
         yield Fault(("server", "admin_port"), "must not be the same as server.port")
 
 
+def _delivery_engine_exists(tree: Tree) -> Iterator[Fault]:
+    engine = _mapping(_mapping(tree.get("callbacks")).get("delivery")).get("engine")
+    engines = _mapping(tree.get("engines"))
+    if isinstance(engine, str) and engine not in engines:
+        yield Fault(("callbacks", "delivery", "engine"), "names no engine of this file")
+
+
+def _signing_keys_differ(tree: Tree) -> Iterator[Fault]:
+    for fault in _repeated(_mapping(tree.get("callbacks")).get("signing_keys"), "signing_keys", "id"):
+        yield Fault(("callbacks", *fault.path), fault.message)
+
+
 def _mapping(value: object) -> Tree:
     return value if isinstance(value, Mapping) else {}
 
@@ -111,4 +123,6 @@ _CHECKS: tuple[Callable[[Tree], Iterator[Fault]], ...] = (
     _token_keys_differ,
     _client_certificate_is_whole,
     _listeners_differ,
+    _delivery_engine_exists,
+    _signing_keys_differ,
 )

@@ -34,6 +34,7 @@ _MESSAGES = {
 _EMPTY = "must not be empty"
 _PATTERNS = {
     "secret_env": "must be the name of an environment variable, not the secret itself",
+    "seed_env": "must be the name of an environment variable, not the seed itself",
     "api_key_env": "must be the name of an environment variable, not the key itself",
     "id": "must be 1 to 32 letters, digits, _ or -",
     "plugins": "must be package.module:attribute",

@@ -17,6 +17,7 @@ from gateway.settings._values import (
     ConfigPath,
     Count,
     Duration,
+    IpNetwork,
     KeyId,
     KeyUrl,
     Name,
@@ -30,6 +31,8 @@ from gateway.settings._values import (
 
 Algorithm = Literal["ES256", "RS256", "EdDSA", "Ed25519"]
 _FAMILIES = {"ES256": "EC", "RS256": "RSA", "EdDSA": "OKP", "Ed25519": "OKP"}
+
+_LONGEST_ATTEMPT = timedelta(seconds=5)
 
 Globs = Annotated[tuple[Name, ...], Field(min_length=1)]
 
@@ -214,6 +217,52 @@ class TokenSettings(_Section):
     )
 
 
+class CallbackRuleSettings(_Section):
+    """Further destinations: for some callers, or in networks that are not public. All selectors given must match."""
+
+    allow: tuple[CallbackPattern, ...] = Field(
+        min_length=1, description="URL patterns.", examples=[["https://*.corp.example/*"]]
+    )
+    networks: tuple[IpNetwork, ...] = Field(
+        default=(),
+        description="Networks that these URLs may lead into, beside public addresses. "
+        "A pattern with a literal address opens that address by itself.",
+        examples=[["10.20.0.0/16"]],
+    )
+    issuers: Globs | None = Field(default=None, description="Globs of the caller's issuer.")
+    namespaces: Globs | None = Field(default=None, description="Globs of the caller's own namespace.")
+    endpoints: Globs | None = Field(default=None, description="Globs of the endpoint's name.")
+
+
+class SigningKeySettings(_Section):
+    """A key that signs callbacks."""
+
+    id: KeyId = Field(description="The kid of the public key; letters, digits, _ and -.", examples=["s1"])
+    seed_env: VariableName = Field(
+        description="Name of the environment variable that holds the ed25519 seed: 32 random bytes in base64url.",
+        examples=["NEXUS_GATEWAY_SIGNING_KEY"],
+    )
+
+
+class DeliverySettings(_Section):
+    """Where callbacks wait that cannot be delivered at once, and how long they are tried."""
+
+    engine: Name | None = Field(
+        default=None, description="Engine that keeps them; by default the first, or the operation's own."
+    )
+    namespace: Name | None = Field(
+        default=None, description="Namespace that keeps them; by default that of the operation's endpoint."
+    )
+    task_queue: Name = Field(default="nexus-gateway-callbacks", description="Task queue of the workers that deliver.")
+    max_age: PositiveDuration = Field(
+        default=timedelta(hours=24), description="A callback that could not be delivered in this time is dead."
+    )
+    max_interval: PositiveDuration = Field(
+        default=timedelta(minutes=10), description="Longest time between two attempts; they begin a second apart."
+    )
+    worker: bool = Field(default=True, description="Whether serve and worker run what delivers them.")
+
+
 class CallbackSettings(_Section):
     """Destinations of completions."""
 
@@ -222,6 +271,29 @@ class CallbackSettings(_Section):
         description="URL patterns that callers may name as callback; none by default.",
         examples=[["https://*.example.com/*"]],
     )
+    rules: tuple[CallbackRuleSettings, ...] = Field(
+        default=(), description="Patterns for some endpoints and callers only, or for networks that are not public."
+    )
+    attempt_timeout: PositiveDuration = Field(
+        default=timedelta(seconds=5),
+        description="Time for one attempt: name look-up, connecting, sending and the answer. At most 5s.",
+    )
+    concurrency: Count = Field(default=32, description="Attempts of one process under way to one destination.")
+    seal_lifetime: PositiveDuration = Field(
+        default=timedelta(days=400), description="A completion that comes later than this after its start is refused."
+    )
+    signing_keys: tuple[SigningKeySettings, ...] = Field(
+        default=(),
+        description="The first signs; all are published. By default they are derived from the token keys.",
+    )
+    delivery: DeliverySettings = Field(default=DeliverySettings(), description="Callbacks that have to wait.")
+
+    @field_validator("attempt_timeout")
+    @classmethod
+    def _within_the_engines_patience(cls, value: timedelta) -> timedelta:
+        if value > _LONGEST_ATTEMPT:
+            raise ValueError("must be at most 5s: the engine waits ten for the whole")
+        return value
 
 
 class TelemetrySettings(_Section):
@@ -239,6 +311,18 @@ class LimitSettings(_Section):
     )
     header_timeout: PositiveDuration = Field(
         default=timedelta(seconds=10), description="Time in which a request head must be complete."
+    )
+    body_timeout: PositiveDuration = Field(
+        default=timedelta(seconds=30), description="Time in which a request body must be complete."
+    )
+    write_timeout: PositiveDuration = Field(
+        default=timedelta(seconds=30), description="Time in which a client must take what it is sent."
+    )
+    idle_timeout: PositiveDuration = Field(
+        default=timedelta(minutes=2), description="Time that a connection may rest between two requests."
+    )
+    connections_per_address: Count = Field(
+        default=12_000, description="Connections of one process that one client address may have at a time."
     )
     name_bytes: ByteSize = Field(default=1000, description="Longest service or operation name.")
     request_timeout: PositiveDuration = Field(

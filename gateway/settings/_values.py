@@ -6,7 +6,7 @@ log.
 
 import re
 from datetime import timedelta
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -148,6 +148,13 @@ def _callback_pattern(value: str) -> str:
     return value
 
 
+def _network(value: str) -> str:
+    try:
+        return str(ip_network(value))
+    except ValueError:
+        raise ValueError("must be a network such as 10.20.0.0/16 or fd12:3456::/48, with no bits beyond it") from None
+
+
 _DURATION_SCHEMA = {
     "type": "string",
     "pattern": r"^[0-9]{1,9}(\.[0-9]{1,3})?(ms|s|m|h)$",
@@ -211,6 +218,9 @@ Address = Annotated[str, AfterValidator(_address), WithJsonSchema({"type": "stri
 
 CallbackPattern = Annotated[str, AfterValidator(_callback_pattern)]
 """A URL with ``*`` for any run of characters."""
+
+IpNetwork = Annotated[str, AfterValidator(_network), WithJsonSchema({"type": "string", "examples": ["10.20.0.0/16"]})]
+"""A network by its prefix."""
 
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,199}$")]
 """The name of an environment variable, never its value."""

@@ -150,6 +150,10 @@ class Telemetry:
         """Count one completion callback by its outcome, a constant such as ``delivered`` or ``refused``."""
         self.metrics.callback_delivery(outcome)
 
+    def event(self, name: str, attributes: Mapping[str, AttributeValue] | None = None) -> None:
+        """Add a point in time to the current span, whoever started it."""
+        trace.get_current_span().add_event(name, attributes)
+
     def authentication_failure(self, reason: str) -> None:
         """Count one request without a valid token by its reason, a constant such as ``expired``."""
         self.metrics.authentication_failure(reason)

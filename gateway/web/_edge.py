@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import uuid
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import StreamReader, web
 from multidict import CIMultiDict
 from nexusrpc import HandlerError, HandlerErrorType
 
-from gateway.completions import CALLBACK_PATH, Relay
+from gateway.completions import CALLBACK_KEYS_PATH, CALLBACK_PATH, Relay
 from gateway.dispatch import Dispatcher, Incoming, internal_error
 from gateway.protocol import (
     CancelAccepted,
@@ -65,6 +66,7 @@ class Edge:
         *,
         dispatcher: Dispatcher,
         relay: Relay,
+        callback_keys: Mapping[str, Any],
         telemetry: Telemetry,
         limits: Limits,
         header_bytes: int,
@@ -72,6 +74,7 @@ class Edge:
     ) -> None:
         self._dispatcher = dispatcher
         self._relay = relay
+        self._callback_keys = json.dumps(callback_keys)
         self._telemetry = telemetry
         self._limits = limits
         self._header_bytes = header_bytes
@@ -82,6 +85,7 @@ class Edge:
         app = web.Application()
         app.on_response_prepare.append(_without_server_header)
         app.router.add_route("POST", CALLBACK_PATH, self.completion)
+        app.router.add_get(CALLBACK_KEYS_PATH, self.callback_keys)
         # Also with an encoded line feed, which a plain dot would not match.
         app.router.add_route("*", "/{tail:(?s:.*)}", self.operation)
         return app
@@ -131,6 +135,12 @@ class Edge:
             span.outcome("succeeded")
             span.status(200)
             return web.Response()
+
+    async def callback_keys(self, request: web.Request) -> web.Response:
+        """The public keys of callback signatures (RFC 7517, section 8.5.1); everybody may have them."""
+        del request
+        headers = {"Content-Type": "application/jwk-set+json", "Cache-Control": "public, max-age=300"}
+        return web.Response(text=self._callback_keys, headers=headers)
 
     def _check_size(self, headers: Iterable[tuple[str, str]]) -> None:
         if sum(len(name) + len(value) + 4 for name, value in headers) > self._header_bytes:

@@ -1,7 +1,20 @@
 """Temporal as the engine: unmodified Nexus operation handlers of its SDK, and their workflows."""
 
 from gateway.engines.temporal._client import TemporalOptions, connected
+from gateway.engines.temporal._deliveries import DeliveryTerms, TemporalDeliveries, TemporalDeliveryBook
+from gateway.engines.temporal._delivery_workflow import DeliverCallback, DeliveryActivities
 from gateway.engines.temporal._engine import TemporalEngine
 from gateway.engines.temporal._worker import WorkerPlan, run_workers
 
-__all__ = ("TemporalEngine", "TemporalOptions", "WorkerPlan", "connected", "run_workers")
+__all__ = (
+    "DeliverCallback",
+    "DeliveryActivities",
+    "DeliveryTerms",
+    "TemporalDeliveries",
+    "TemporalDeliveryBook",
+    "TemporalEngine",
+    "TemporalOptions",
+    "WorkerPlan",
+    "connected",
+    "run_workers",
+)

@@ -13,7 +13,7 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.service import RPCError
 
 from gateway.engines._base import Completed, EngineUnavailable
-from gateway.engines.temporal import _failures, _results, _tokens
+from gateway.engines.temporal import _failures, _origins, _results, _tokens
 from gateway.engines.temporal._client import pinned_run, started_runs
 from gateway.engines.temporal._content import PayloadSerializer
 from gateway.engines.temporal._hosting import OperationTokenType, hosting, is_link_of_temporal, run_id_of_link
@@ -77,15 +77,16 @@ class TemporalEngine:
         """Those that the SDK can attach to what it starts; it fails the start on one that it cannot read."""
         return [link for link in links if is_link_of_temporal(link)]
 
-    async def completed_token(self, endpoint: Endpoint, handler_token: str, links: Sequence[Link]) -> str:
+    async def completed_token(
+        self, endpoint: Endpoint, handler_token: str, links: Sequence[Link], registered: Mapping[str, str]
+    ) -> str | None:
         """The token that start sealed: a completion names the last run of a chain, and that knows its first."""
         token = _tokens.decode_handler_token(handler_token)
-        if token is None or token.namespace != endpoint.namespace or token.run_id:
-            return _tokens.encode_engine_token(handler_token, endpoint.namespace, {})
-        run_id = next((run for run in map(run_id_of_link, links) if run), None)
-        if token.type is OperationTokenType.WORKFLOW and run_id and token.workflow_id:
-            run_id = await self._first_run(endpoint, token.workflow_id, run_id)
-        return _tokens.with_run(token, run_id)
+        if token is None or token.namespace != endpoint.namespace:
+            return None
+        run_id = token.run_id or next((run for run in map(run_id_of_link, links) if run), None)
+        first_run = await _origins.verified_run(self._clients[endpoint.namespace], token, run_id, registered)
+        return _tokens.with_run(token, first_run)
 
     async def result(self, endpoint: Endpoint, engine_token: str) -> Completed:
         """Long polls of the server, one after another, until the operation has ended."""
@@ -123,14 +124,3 @@ class TemporalEngine:
         except RuntimeError as error:
             return str(error)
         return None
-
-    async def _first_run(self, endpoint: Endpoint, workflow_id: str, run_id: str) -> str:
-        handle = self._clients[endpoint.namespace].get_workflow_handle(workflow_id, run_id=run_id)
-        try:
-            described = await handle.describe(rpc_timeout=_CHECK_TIMEOUT)
-        except RPCError as error:
-            if _failures.is_unavailable(error):
-                raise EngineUnavailable from error
-            # Past its retention: then the run of the completion is the best that can be known.
-            return run_id
-        return described.raw_description.workflow_execution_info.first_run_id or run_id
