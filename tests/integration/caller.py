@@ -71,11 +71,11 @@ class Caller:
     def __init__(self, session: ClientSession, url: str, token: str | None) -> None:
         self._session = session
         self.url = url
-        self._token = token
+        self.token = token
 
     def at(self, url: str) -> Caller:
         """The same caller, somewhere else."""
-        return Caller(self._session, url, self._token)
+        return Caller(self._session, url, self.token)
 
     def showing(self, token: str | None) -> Caller:
         """Somebody else, at the same place."""
@@ -91,8 +91,8 @@ class Caller:
     ) -> Answer:
         """Send one request; ``target`` is raw, and relative to the endpoint's services unless it is a whole URL."""
         sent = CIMultiDict(headers)
-        if self._token is not None:
-            sent.setdefault("Authorization", f"Bearer {self._token}")
+        if self.token is not None:
+            sent.setdefault("Authorization", f"Bearer {self.token}")
         url = URL(target if target.startswith("http://") else f"{self.url}/{target}", encoded=True)
         async with self._session.request(
             method,
