@@ -3,37 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import threading
+import time
 
 from nexusrpc.handler import OperationTaskCancellation
 
 
 class RequestCancellation(OperationTaskCancellation):
-    """Set when the deadline of a request has passed. The synchronous wait is for code that left the event loop."""
+    """A request is over when its deadline has passed; ``deadline`` is by the event loop's clock, which is monotonic."""
 
-    def __init__(self) -> None:
-        self._reason: str | None = None
-        self._thread_event = threading.Event()
-        self._event = asyncio.Event()
-
-    def cancel(self, reason: str) -> None:
-        """Tell the handler, with a reason for its log."""
-        self._reason = reason
-        self._thread_event.set()
-        self._event.set()
+    def __init__(self, deadline: float) -> None:
+        self._deadline = deadline
 
     def is_cancelled(self) -> bool:
         """Whether the request is over."""
-        return self._thread_event.is_set()
+        return self._remaining() <= 0
 
     def cancellation_reason(self) -> str | None:
         """The reason, once it is over."""
-        return self._reason
+        return "the request's time limit has passed" if self.is_cancelled() else None
 
     def wait_until_cancelled_sync(self, timeout: float | None = None) -> bool:
         """Block the calling thread until the request is over, or for ``timeout`` seconds."""
-        return self._thread_event.wait(timeout)
+        remaining = max(0.0, self._remaining())
+        time.sleep(remaining if timeout is None else min(timeout, remaining))
+        return self.is_cancelled()
 
     async def wait_until_cancelled(self) -> None:
         """Wait until the request is over."""
-        await self._event.wait()
+        await asyncio.sleep(self._remaining())
+
+    def _remaining(self) -> float:
+        return self._deadline - time.monotonic()

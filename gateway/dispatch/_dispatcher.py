@@ -12,11 +12,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Protocol, assert_never, cast
+from typing import TYPE_CHECKING, Protocol, assert_never
 
 from nexusrpc import Content, HandlerError, HandlerErrorType, LazyValue
 from nexusrpc.handler import (
@@ -57,6 +57,9 @@ if TYPE_CHECKING:
     from gateway.completions import Callbacks
     from gateway.registry import MountedEndpoint, Registry
     from gateway.telemetry import RequestSpan, Telemetry
+
+
+_logger = logging.getLogger("gateway.dispatch")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,7 +217,7 @@ class Dispatcher:
             service=request.service,
             operation=request.operation,
             headers=self._handler_headers(request.headers),
-            task_cancellation=RequestCancellation(),
+            task_cancellation=RequestCancellation(call.deadline),
             request_deadline=_wall_clock(call.deadline),
             request_id=request_id,
             inbound_links=call.engine.usable_links(request.links),
@@ -229,7 +232,11 @@ class Dispatcher:
         task = asyncio.create_task(self._started(call, context, content))
         self._starts.add(task)
         task.add_done_callback(self._starts.discard)
-        response = await asyncio.shield(task)
+        try:
+            response = await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(_report_abandoned)
+            raise
         if isinstance(response, OperationStarted) and request.prefer_wait is not None:
             return await self._awaited(call, request.prefer_wait, response)
         return response
@@ -237,8 +244,10 @@ class Dispatcher:
     async def _started(self, call: _Call, context: StartOperationContext, content: Content) -> NexusResponse:
         serializer = call.engine.serializer(call.mounted.endpoint)
         value = LazyValue(serializer, content.headers, _once(content.data))
-        async with self._hosting(call, context):
-            result = await call.mounted.handler.start_operation(context, value)
+        call.engine.host(call.mounted.endpoint, context)
+        with calling(call.principal):
+            async with asyncio.timeout_at(call.deadline):
+                result = await call.mounted.handler.start_operation(context, value)
             links = tuple(context.outbound_links)
             match result:
                 case StartOperationResultSync():
@@ -270,7 +279,7 @@ class Dispatcher:
             service=request.service,
             operation=request.operation,
             headers=self._handler_headers(request.headers),
-            task_cancellation=RequestCancellation(),
+            task_cancellation=RequestCancellation(call.deadline),
             request_deadline=_wall_clock(call.deadline),
         )
         # A task of its own, because an engine's context is set in it for good.
@@ -278,27 +287,15 @@ class Dispatcher:
         return CancelAccepted()
 
     async def _canceled(self, call: _Call, context: CancelOperationContext, engine_token: str) -> None:
-        async with self._hosting(call, context, engine_token):
-            try:
-                await call.mounted.handler.cancel_operation(context, call.engine.handler_token(engine_token))
-            except Exception as error:
-                # To cancel what has ended is no error to a Nexus caller, but may be one to the engine.
-                if not _may_have_ended(call.engine, error) or await self._peek(call, engine_token) is None:
-                    raise
-
-    @asynccontextmanager
-    async def _hosting(
-        self, call: _Call, context: StartOperationContext | CancelOperationContext, engine_token: str | None = None
-    ) -> AsyncIterator[None]:
-        """What every handler call runs in: its caller, its engine's context and its deadline."""
-        endpoint = call.mounted.endpoint
-        with calling(call.principal), call.engine.hosting(endpoint, context, engine_token):
-            try:
-                async with asyncio.timeout_at(call.deadline):
-                    yield
-            except TimeoutError:
-                cast("RequestCancellation", context.task_cancellation).cancel("the request's time limit has passed")
-                raise
+        call.engine.host(call.mounted.endpoint, context, engine_token)
+        with calling(call.principal):
+            async with asyncio.timeout_at(call.deadline):
+                try:
+                    await call.mounted.handler.cancel_operation(context, call.engine.handler_token(engine_token))
+                except Exception as error:
+                    # To cancel what has ended is no error to a Nexus caller, but may be one to the engine.
+                    if not _may_have_ended(call.engine, error) or await self._peek(call, engine_token) is None:
+                        raise
 
     async def _result(self, call: _Call, request: FetchResult) -> NexusResponse:
         engine_token = self._open(call, request.token)
@@ -355,6 +352,12 @@ def internal_error(incoming: Incoming) -> HandlerFailed:
 
 def _correlation(incoming: Incoming) -> Mapping[str, str]:
     return {"requestId": incoming.request_id, "traceId": incoming.span.trace_id}
+
+
+def _report_abandoned(start: asyncio.Task[NexusResponse]) -> None:
+    error = None if start.cancelled() else start.exception()
+    if error is not None:
+        _logger.warning("a start failed after its caller had gone: %s", type(error).__name__)
 
 
 def _ended(completed: Completed) -> NexusResponse:

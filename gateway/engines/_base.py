@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from contextlib import AbstractContextManager
 
     from nexusrpc import Content, HandlerError, Link, OperationError, Serializer
     from nexusrpc.handler import CancelOperationContext, StartOperationContext
@@ -46,20 +45,21 @@ class Engine(Protocol):
         """The converter between bodies and the values that handlers of this endpoint take and return."""
         ...
 
-    def hosting(
+    def host(
         self,
         endpoint: Endpoint,
         context: StartOperationContext | CancelOperationContext,
         engine_token: str | None = None,
-    ) -> AbstractContextManager[None]:
-        """The context that a handler call has to run in; ``engine_token`` is that of the operation to cancel.
+    ) -> None:
+        """Make the rest of the current task what a handler call has to run in.
 
-        To be entered in a task of its own, because it sets context variables.
+        To be called in a task of its own, whose context variables it sets for good. ``engine_token`` is that of the
+        operation to cancel.
         """
         ...
 
     def engine_token(self, endpoint: Endpoint, handler_token: str) -> str:
-        """The exact token of the operation that was just started in the current ``hosting``."""
+        """The exact token of the operation that was just started in the current task."""
         ...
 
     def handler_token(self, engine_token: str) -> str:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-import temporalio.nexus
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.service import RPCError
 
@@ -16,10 +13,10 @@ from gateway.engines._base import Completed, EngineUnavailable
 from gateway.engines.temporal import _failures, _origins, _results, _tokens
 from gateway.engines.temporal._client import pinned_run, started_runs
 from gateway.engines.temporal._content import PayloadSerializer
-from gateway.engines.temporal._hosting import OperationTokenType, hosting, is_link_of_temporal, run_id_of_link
+from gateway.engines.temporal._hosting import Host, OperationTokenType, is_link_of_temporal, run_id_of_link
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from nexusrpc import HandlerError, Link, OperationError, Serializer
     from nexusrpc.handler import CancelOperationContext, StartOperationContext
@@ -40,30 +37,25 @@ class TemporalEngine:
             namespace: PayloadSerializer(client.data_converter.payload_converter)
             for namespace, client in clients.items()
         }
-        self._shutdown = threading.Event()
+        self._host = Host()
 
     def serializer(self, endpoint: Endpoint) -> Serializer:
         """The pydantic payload converter of the endpoint's client, over Nexus content types."""
         return self._serializers[endpoint.namespace]
 
-    @contextmanager
-    def hosting(
+    def host(
         self,
         endpoint: Endpoint,
         context: StartOperationContext | CancelOperationContext,
         engine_token: str | None = None,
-    ) -> Iterator[None]:
-        """What a Temporal worker sets around a handler call."""
-        info = temporalio.nexus.Info(
-            endpoint=endpoint.name, namespace=endpoint.namespace, task_queue=endpoint.task_queue
-        )
+    ) -> None:
+        """Set what a Temporal worker sets around a handler call."""
         started_runs.set({})
         if engine_token is not None:
             token = _tokens.decode_handler_token(_tokens.handler_token(engine_token))
             if token is not None and token.type is OperationTokenType.WORKFLOW and token.run_id:
                 pinned_run.set((token.workflow_id or "", token.run_id))
-        with hosting(context, self._clients[endpoint.namespace], info, self._shutdown):
-            yield
+        self._host.enter(endpoint, context, self._clients[endpoint.namespace])
 
     def engine_token(self, endpoint: Endpoint, handler_token: str) -> str:
         """The SDK's token with the first run of what was started in it."""

@@ -8,56 +8,65 @@ SDK keeps private. Every private name of the SDK that the gateway uses is in thi
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
+import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 import temporalio.client
 import temporalio.common
 import temporalio.nexus
-from nexusrpc.handler import CancelOperationContext, StartOperationContext
+from nexusrpc.handler import StartOperationContext
 from temporalio.nexus import _operation_context as _sdk_context
 from temporalio.nexus._link_conversion import nexus_link_to_temporal_link
 from temporalio.nexus._token import OperationToken, OperationTokenType
 
 if TYPE_CHECKING:
-    import threading
-    from collections.abc import Iterator
-
     from nexusrpc import Link
+    from nexusrpc.handler import CancelOperationContext
 
-__all__ = ("OperationToken", "OperationTokenType", "hosting", "is_link_of_temporal", "run_id_of_link")
+    from gateway.model import Endpoint
+
+__all__ = ("Host", "OperationToken", "OperationTokenType", "is_link_of_temporal", "run_id_of_link")
 
 
-@contextmanager
-def hosting(
-    context: StartOperationContext | CancelOperationContext,
-    client: temporalio.client.Client,
-    info: temporalio.nexus.Info,
-    shutdown: threading.Event,
-) -> Iterator[None]:
-    """Make ``temporalio.nexus.client()``, ``info()`` and the context's own methods work in the current task.
+class Host:
+    """Sets up the tasks that handlers run in; one for a process."""
 
-    The SDK's contexts can be set but not reset, so each call needs an asyncio task, and with it a context, of its own.
-    """
-    event = temporalio.common._CompositeEvent(thread_event=shutdown, async_event=asyncio.Event())  # noqa: SLF001
-    meter = temporalio.common.MetricMeter.noop
-    if isinstance(context, StartOperationContext):
-        _sdk_context._TemporalStartOperationContext(  # noqa: SLF001
-            nexus_context=context,
+    def __init__(self) -> None:
+        # Handlers can wait for the shutdown of their worker. A gateway lets them end by their deadline instead.
+        self._shutdown = temporalio.common._CompositeEvent(  # noqa: SLF001
+            thread_event=threading.Event(), async_event=asyncio.Event()
+        )
+        self._meter = temporalio.common.MetricMeter.noop
+
+    def enter(
+        self,
+        endpoint: Endpoint,
+        context: StartOperationContext | CancelOperationContext,
+        client: temporalio.client.Client,
+    ) -> None:
+        """Make ``temporalio.nexus.client()``, ``info()`` and the context's own methods work in the current task.
+
+        The SDK's contexts can be set but not reset, so each call needs an asyncio task, and with it a context, of its
+        own.
+        """
+        kind = (
+            _sdk_context._TemporalStartOperationContext  # noqa: SLF001
+            if isinstance(context, StartOperationContext)
+            else _sdk_context._TemporalCancelOperationContext  # noqa: SLF001
+        )
+        kind(
+            nexus_context=context,  # type: ignore[arg-type] # the kind that goes with it
             client=client,
-            info=lambda: info,
-            _runtime_metric_meter=meter,
-            _worker_shutdown_event=event,
+            info=partial(self._info, endpoint),
+            _runtime_metric_meter=self._meter,
+            _worker_shutdown_event=self._shutdown,
         ).set()
-    else:
-        _sdk_context._TemporalCancelOperationContext(  # noqa: SLF001
-            nexus_context=context,
-            client=client,
-            info=lambda: info,
-            _runtime_metric_meter=meter,
-            _worker_shutdown_event=event,
-        ).set()
-    yield
+
+    def _info(self, endpoint: Endpoint) -> temporalio.nexus.Info:
+        return temporalio.nexus.Info(
+            endpoint=endpoint.name, namespace=endpoint.namespace, task_queue=endpoint.task_queue
+        )
 
 
 def is_link_of_temporal(link: Link) -> bool:
