@@ -24,10 +24,10 @@ from gateway.engines.temporal import TemporalEngine, WorkerPlan, run_workers
 from gateway.plugins import LoadedPlugin, PluginContext, discover_plugins
 from gateway.protocol import Limits
 from gateway.registry import Registry
-from gateway.settings import Settings, endpoints, issuer_policies, token_keys
+from gateway.settings import LimitSettings, Settings, endpoints, issuer_policies, token_keys
 from gateway.telemetry import Telemetry, configure_logging
 from gateway.tokens import TokenSealer
-from gateway.web import Edge, admin_app, listening
+from gateway.web import ConnectionLimits, Edge, admin_app, listening
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -190,7 +190,7 @@ async def _gateway(
             header_bytes=limits.header_bytes,
             body_bytes=limits.body,
         )
-        serve_on = partial(listening, header_bytes=limits.header_bytes, drain=limits.drain.total_seconds())
+        serve_on = partial(listening, limits=_connection_limits(limits), drain=limits.drain.total_seconds())
         if sockets.admin is not None:
             ready = partial(_readiness, authenticator, registry, engines, mounted)
             admin = admin_app(readiness=ready, metrics=telemetry.prometheus)
@@ -230,6 +230,17 @@ def _engines(mounted: Sequence[Endpoint], clients: Mapping[Place, Client]) -> Ma
 
 def _permission_issuers(settings: Settings) -> frozenset[str]:
     return frozenset(issuer.issuer for issuer in settings.issuers if issuer.require_permissions)
+
+
+def _connection_limits(limits: LimitSettings) -> ConnectionLimits:
+    return ConnectionLimits(
+        header_bytes=limits.header_bytes,
+        header_timeout=limits.header_timeout.total_seconds(),
+        body_timeout=limits.body_timeout.total_seconds(),
+        write_timeout=limits.write_timeout.total_seconds(),
+        idle_timeout=limits.idle_timeout.total_seconds(),
+        per_address=limits.connections_per_address,
+    )
 
 
 def _url_of(sock: socket) -> str:

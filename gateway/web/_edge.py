@@ -7,7 +7,7 @@ import logging
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
-from aiohttp import StreamReader, web
+from aiohttp import HttpVersion10, HttpVersion11, StreamReader, web
 from multidict import CIMultiDict
 from nexusrpc import HandlerError, HandlerErrorType
 
@@ -37,12 +37,14 @@ from gateway.protocol import (
     split_target,
 )
 from gateway.telemetry import OTHER, RequestSpan, Telemetry
+from gateway.web._protocol import BODY_ERRORS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 _logger = logging.getLogger("gateway.web")
 
+_VERSIONS: Final = frozenset({HttpVersion10, HttpVersion11})
 _VERBS: Final[Mapping[type, str]] = {
     StartOperation: "start",
     CancelOperation: "cancel",
@@ -84,10 +86,10 @@ class Edge:
         """The routes. Paths are taken raw: a name may hold an encoded slash."""
         app = web.Application()
         app.on_response_prepare.append(_without_server_header)
-        app.router.add_route("POST", CALLBACK_PATH, self.completion)
+        app.router.add_route("POST", CALLBACK_PATH, self.completion, expect_handler=_expected)
         app.router.add_get(CALLBACK_KEYS_PATH, self.callback_keys)
         # Also with an encoded line feed, which a plain dot would not match.
-        app.router.add_route("*", "/{tail:(?s:.*)}", self.operation)
+        app.router.add_route("*", "/{tail:(?s:.*)}", self.operation, expect_handler=_expected)
         return app
 
     async def operation(self, request: web.Request) -> web.Response:
@@ -96,7 +98,7 @@ class Edge:
         form = FailureForm.CURRENT
         with self._telemetry.request_span(OTHER, headers, method=request.method) as span:
             try:
-                self._check_size(request.headers.items())
+                self._check_head(request)
                 endpoint, target = split_target(request.raw_path)
                 parsed = decode_request(request.method, target, headers, self._limits)
             except RemoteProtocolError as error:
@@ -142,9 +144,14 @@ class Edge:
         headers = {"Content-Type": "application/jwk-set+json", "Cache-Control": "public, max-age=300"}
         return web.Response(text=self._callback_keys, headers=headers)
 
-    def _check_size(self, headers: Iterable[tuple[str, str]]) -> None:
-        if sum(len(name) + len(value) + 4 for name, value in headers) > self._header_bytes:
+    def _check_head(self, request: web.Request) -> None:
+        lines = sum(len(name) + len(value) + 4 for name, value in request.headers.items())
+        if len(request.method) + len(request.raw_path) + lines > self._header_bytes:
             raise RemoteProtocolError(f"the headers are longer than {self._header_bytes} bytes")
+        if request.version not in _VERSIONS:
+            raise RemoteProtocolError("the request must be HTTP/1.1")
+        if request.headers.get("Transfer-Encoding", "chunked").lower() != "chunked":
+            raise RemoteProtocolError("header Transfer-Encoding: must be chunked, alone")
 
 
 class _Body:
@@ -154,9 +161,18 @@ class _Body:
 
     async def read(self) -> bytes:
         """All of the body, unless it is longer than the limit; nothing is kept beyond that."""
+        try:
+            return await self._chunks()
+        except BODY_ERRORS:
+            raise HandlerError("the body ended early or is malformed", type=HandlerErrorType.BAD_REQUEST) from None
+        except TimeoutError:
+            raise HandlerError("the body did not arrive in time", type=HandlerErrorType.REQUEST_TIMEOUT) from None
+
+    async def _chunks(self) -> bytes:
         chunks: list[bytes] = []
         size = 0
-        async for chunk in self._stream.iter_any():
+        while not self._stream.at_eof():
+            chunk = await self._stream.readany()
             size += len(chunk)
             if size > self._limit:
                 # 400 and not 413, which Temporal takes for a passing fault and repeats for ever.
@@ -184,6 +200,15 @@ def _outcome(response: NexusResponse) -> str:
             return response.error.state.value
         case _:
             return _OUTCOMES[type(response)]
+
+
+async def _expected(request: web.Request) -> web.StreamResponse | None:
+    """Let the body come, where the client waits for that; what else it may expect is passed over (RFC 9110, 10.1.1)."""
+    if request.version == HttpVersion11 and request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        # What was written so far is no part of the answer.
+        request.writer.output_size = 0
+    return None
 
 
 async def _without_server_header(request: web.Request, response: web.StreamResponse) -> None:

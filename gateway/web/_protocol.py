@@ -1,0 +1,266 @@
+"""One connection, with a time limit on each of its phases.
+
+aiohttp reads a request's head for as long as its sender takes; here every phase ends. Invariants:
+
+- head: from the connection's first moment, or from the first byte after a request, to the end of the headers; what is
+  late is answered 408, what is too long 400, and the connection is closed;
+- body: from the end of the headers to the body's last byte; whoever reads it gets a ``TimeoutError``;
+- answer: from the moment the client does not take what is sent; the connection is cut;
+- idle: between two requests; the connection is closed without a word.
+
+What is no HTTP gets one short answer that repeats nothing of it, and one line in the log. The phases are told apart by
+what aiohttp's parser has made of the bytes so far: ``data_received`` is where this class looks.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import ClientPayloadError, http_exceptions, web
+from nexusrpc import HandlerError, HandlerErrorType
+
+from gateway.protocol import EncodedResponse, HandlerFailed, encode_response
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from aiohttp import StreamReader
+
+_logger = logging.getLogger("gateway.web")
+
+BODY_ERRORS: Final = (web.RequestPayloadError, http_exceptions.HttpProcessingError, ClientPayloadError)
+"""What reading a body raises when its sender broke off, or broke the rules of its encoding."""
+
+_INTERNAL: Final = 500
+_PARSE_ERRORS: Final = (http_exceptions.HttpProcessingError, ValueError)
+_SECONDS_BETWEEN_WARNINGS: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionLimits:
+    """What a connection may take; times are in seconds, ``per_address`` is connections of one address at a time."""
+
+    header_bytes: int = 16 << 10
+    header_timeout: float = 10.0
+    body_timeout: float = 30.0
+    write_timeout: float = 30.0
+    idle_timeout: float = 120.0
+    per_address: int = 12_000
+
+
+class Connections:
+    """How many connections each address has."""
+
+    def __init__(self, limit: int, clock: Callable[[], float]) -> None:
+        self._limit = limit
+        self._clock = clock
+        self._open: Counter[str] = Counter()
+        self._warned_at = float("-inf")
+
+    def enter(self, address: str) -> bool:
+        """Count one more, unless the address has all it may have."""
+        if self._open[address] >= self._limit:
+            self._warn(address)
+            return False
+        self._open[address] += 1
+        return True
+
+    def leave(self, address: str) -> None:
+        """Count one less."""
+        self._open[address] -= 1
+        if not self._open[address]:
+            del self._open[address]
+
+    def _warn(self, address: str) -> None:
+        now = self._clock()
+        if now - self._warned_at >= _SECONDS_BETWEEN_WARNINGS:
+            self._warned_at = now
+            _logger.warning("refused a connection: %s has %d of them already", address, self._limit)
+
+
+class GuardedProtocol(web.RequestHandler):
+    """A connection of the public or the admin listener."""
+
+    __slots__ = ("_address", "_body", "_connections", "_head_bytes", "_limits", "_phase_timer", "_write_timer")
+
+    def __init__(
+        self,
+        manager: web.Server,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        limits: ConnectionLimits,
+        connections: Connections,
+    ) -> None:
+        super().__init__(
+            manager,
+            loop=loop,
+            keepalive_timeout=limits.idle_timeout,
+            access_log=None,  # type: ignore[arg-type] # as the runner has it
+            # A field may fill the whole head: the sum is what counts.
+            max_line_size=limits.header_bytes,
+            max_field_size=limits.header_bytes,
+            auto_decompress=False,
+        )
+        self._limits = limits
+        self._connections = connections
+        self._address: str | None = None
+        self._body: StreamReader | None = None
+        self._head_bytes = 0
+        self._phase_timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Start the head's time, or refuse the connection."""
+        peer = transport.get_extra_info("peername")
+        address = str(peer[0]) if isinstance(peer, tuple) else ""
+        if not self._connections.enter(address):
+            transport.abort()  # type: ignore[attr-defined] # every transport of a server has it
+            return
+        self._address = address
+        super().connection_made(transport)
+        # With this a client that takes nothing is noticed at the first byte that it does not take.
+        transport.set_write_buffer_limits(high=0)  # type: ignore[attr-defined] # the same
+        self._start_head()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Stop every timer and make room for another connection."""
+        self._stop_phase()
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
+        if self._address is not None:
+            self._connections.leave(self._address)
+            self._address = None
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Let the parser read, and see which phase it has come to."""
+        if self._force_close or self._close:
+            return
+        seen = self._request_count
+        in_body = self._body is not None and not self._body.is_eof()
+        super().data_received(data)
+        if self._request_count != seen:
+            self._head_is_complete()
+        elif in_body:
+            if self._body is not None and self._body.is_eof():
+                self._stop_phase()
+        elif data:
+            self._head_goes_on(len(data))
+
+    def pause_writing(self) -> None:
+        """The client does not take what was sent: give it a while."""
+        super().pause_writing()
+        self._write_timer = self._loop.call_later(self._limits.write_timeout, self._cut)
+
+    def resume_writing(self) -> None:
+        """The client has taken everything."""
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
+        super().resume_writing()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = _INTERNAL,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """The answer to what is no HTTP, or to what a view raised; nothing of either is in it."""
+        del message, request
+        if status < _INTERNAL or isinstance(exc, _PARSE_ERRORS):
+            _logger.info("refused what is not HTTP/1.1: %s", type(exc).__name__)
+            encoded = _refusal("the request is not well-formed HTTP/1.1", HandlerErrorType.BAD_REQUEST)
+        else:
+            _logger.error("a request failed in the HTTP server", exc_info=exc)
+            encoded = _refusal("internal error", HandlerErrorType.INTERNAL)
+        response = _Unsigned(status=encoded.status, headers=dict(encoded.headers), body=encoded.body)
+        response.force_close()
+        return response
+
+    def log_exception(self, *args: object, **keywords: object) -> None:
+        """One line for what a client broke off; a traceback for what is ours."""
+        error = keywords.get("exc_info")
+        if isinstance(error, BODY_ERRORS):
+            _logger.info("a request's body ended early or was not well-formed: %s", type(error).__name__)
+        else:
+            super().log_exception(*args, **keywords)
+
+    def _start_head(self) -> None:
+        self._stop_phase()
+        self._head_bytes = 0
+        if self._keepalive_handle is not None:
+            # To aiohttp a half-sent head is still a connection at rest.
+            self._keepalive_handle.cancel()
+            self._keepalive_handle = None
+        self._phase_timer = self._loop.call_later(self._limits.header_timeout, self._head_is_late)
+
+    def _head_goes_on(self, size: int) -> None:
+        if self._phase_timer is None:
+            self._start_head()
+        self._head_bytes += size
+        if self._head_bytes > self._limits.header_bytes:
+            text = f"the headers are longer than {self._limits.header_bytes} bytes"
+            self._give_up(_refusal(text, HandlerErrorType.BAD_REQUEST))
+
+    def _head_is_complete(self) -> None:
+        self._stop_phase()
+        self._head_bytes = 0
+        self._body = self._messages[-1][1] if self._messages else None
+        if self._body is not None and not self._body.is_eof():
+            self._phase_timer = self._loop.call_later(self._limits.body_timeout, self._body_is_late)
+
+    def _head_is_late(self) -> None:
+        self._phase_timer = None
+        if self._head_bytes:
+            self._give_up(_refusal("the headers did not arrive in time", HandlerErrorType.REQUEST_TIMEOUT))
+        else:
+            self.force_close()
+
+    def _body_is_late(self) -> None:
+        self._phase_timer = None
+        if self._body is not None and not self._body.is_eof():
+            self._body.set_exception(TimeoutError())
+
+    def _give_up(self, answer: EncodedResponse) -> None:
+        """Answer and close; where an earlier request is still under way its answer is the last one."""
+        self._stop_phase()
+        if self._request_in_progress or self._messages or self.transport is None:
+            self.close()
+            return
+        _logger.info("refused a request before its headers were complete: status %d", answer.status)
+        self.transport.write(_message(answer))
+        self.force_close()
+
+    def _cut(self) -> None:
+        self._write_timer = None
+        if self.transport is not None:
+            self.transport.abort()
+
+    def _stop_phase(self) -> None:
+        if self._phase_timer is not None:
+            self._phase_timer.cancel()
+            self._phase_timer = None
+
+
+class _Unsigned(web.Response):
+    """A response that does not say which software sent it; an application's signal does not see this one."""
+
+    async def _prepare_headers(self) -> None:
+        await super()._prepare_headers()
+        self.headers.popall("Server", None)
+
+
+def _refusal(text: str, kind: HandlerErrorType) -> EncodedResponse:
+    return encode_response(HandlerFailed(HandlerError(text, type=kind)))
+
+
+def _message(answer: EncodedResponse) -> bytes:
+    headers = (*answer.headers, ("Content-Length", str(len(answer.body))), ("Connection", "close"))
+    lines = [f"HTTP/1.1 {answer.status} ", *(f"{name}: {value}" for name, value in headers), "", ""]
+    return "\r\n".join(lines).encode("ascii") + answer.body
