@@ -104,7 +104,10 @@ class Courier:
         }
         if tries:
             attributes["http.request.resend_count"] = tries
-        with self._telemetry.client_span(name, attributes, links=(shipment.traceparent,)) as span:
+        # A child of the start, also where the relay or a worker makes the attempt in a trace of its own, much later.
+        start = {"traceparent": shipment.traceparent}
+        links = (shipment.traceparent, self._telemetry.current_traceparent() or "")
+        with self._telemetry.remote_context(start), self._telemetry.client_span(name, attributes, links=links) as span:
             trace: dict[str, str] = {}
             self._telemetry.inject(trace)
             signature = self._signer.headers(shipment.id, int(time.time()), shipment.body)
