@@ -39,6 +39,8 @@ _BY_STATUS: Mapping[RPCStatusCode, tuple[HandlerErrorType, str, bool | None]] = 
     RPCStatusCode.UNAVAILABLE: (_Type.UNAVAILABLE, "the engine is unavailable; try again later", None),
     RPCStatusCode.ABORTED: (_Type.UNAVAILABLE, "the engine is unavailable; try again later", None),
     RPCStatusCode.CANCELLED: (_Type.UNAVAILABLE, "the engine is unavailable; try again later", None),
+    # What the client makes of a connection that broke under a call; the server itself hardly ever says it.
+    RPCStatusCode.UNKNOWN: (_Type.UNAVAILABLE, "the engine is unavailable; try again later", None),
     RPCStatusCode.DEADLINE_EXCEEDED: (_Type.UPSTREAM_TIMEOUT, "the engine did not answer in time", None),
     # Not the caller's credentials: the gateway's own towards the engine, which an operator can mend.
     RPCStatusCode.UNAUTHENTICATED: (_Type.INTERNAL, "the gateway has no access to the engine", None),

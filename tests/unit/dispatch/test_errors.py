@@ -57,6 +57,7 @@ _ERRORS: list[tuple[BaseException, HandlerErrorType, bool]] = [
             (RPCStatusCode.UNAVAILABLE, _Type.UNAVAILABLE, True),
             (RPCStatusCode.ABORTED, _Type.UNAVAILABLE, True),
             (RPCStatusCode.CANCELLED, _Type.UNAVAILABLE, True),
+            (RPCStatusCode.UNKNOWN, _Type.UNAVAILABLE, True),
             (RPCStatusCode.DEADLINE_EXCEEDED, _Type.UPSTREAM_TIMEOUT, True),
             (RPCStatusCode.UNAUTHENTICATED, _Type.INTERNAL, True),
             (RPCStatusCode.PERMISSION_DENIED, _Type.INTERNAL, True),
