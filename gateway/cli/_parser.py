@@ -29,6 +29,7 @@ _COMMANDS: Final[Mapping[str, _Command]] = MappingProxyType(
         "worker": _Command(summary="run the workflows and activities of the installed plugins", module="_worker"),
         "check": _Command(summary="validate configuration and plugins; say who may do what", module="_check"),
         "token": _Command(summary="mint a token for development", module="_token"),
+        "callbacks": _Command(summary="show and repeat completions that could not be delivered", module="_callbacks"),
         "config": _Command(summary="describe the configuration", module="_config"),
     }
 )

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from aiohttp import web
-from multidict import CIMultiDictProxy
 
 from gateway.devstack import HOST
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from multidict import CIMultiDictProxy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,5 +89,37 @@ def status(*codes: int) -> Answering:
 
     async def answer(_arrival: Arrival, _request: web.Request) -> web.StreamResponse:
         return web.Response(status=left.pop(0) if len(left) > 1 else left[0])
+
+    return answer
+
+
+async def hang(_arrival: Arrival, _request: web.Request) -> web.StreamResponse:
+    """Take it and say nothing, for longer than anybody waits."""
+    await asyncio.sleep(60)
+    return web.Response()
+
+
+async def reset(_arrival: Arrival, request: web.Request) -> web.StreamResponse:
+    """Break the connection off."""
+    assert request.transport is not None
+    request.transport.abort()
+    return web.Response()
+
+
+async def flood(_arrival: Arrival, request: web.Request) -> web.StreamResponse:
+    """Answer 200, and then with a gigabyte."""
+    response = web.StreamResponse()
+    await response.prepare(request)
+    with suppress(ConnectionError):
+        for _ in range(1024):
+            await response.write(bytes(1 << 20))
+    return response
+
+
+def redirect(url: str) -> Answering:
+    """Send the sender somewhere else, in the way that makes clients repeat their POST."""
+
+    async def answer(_arrival: Arrival, _request: web.Request) -> web.StreamResponse:
+        return web.Response(status=307, headers={"Location": url})
 
     return answer

@@ -132,7 +132,7 @@ class DeliveryActivities:
 
 
 def _delay(order: Order, tries: int, asked: float | None = None) -> timedelta:
-    """One second, doubled by each try after the first; longer where the destination asks for it; spread a little."""
+    """A second after the first try, doubled by each further one; longer where the destination asks for it."""
     doubled = _FIRST_DELAY * 2.0 ** min(max(tries - 1, 0), _MOST_DOUBLINGS)
     return _spread(min(max(doubled, asked or 0.0), order.max_interval))
 
