@@ -18,7 +18,7 @@ from gateway.auth import Authenticator, Authorizer
 from gateway.completions import Callbacks, Relay
 from gateway.connections import clients_at
 from gateway.deliveries import deliver, deliver_alone, delivery_places, delivery_queue, outbound
-from gateway.dispatch import Dispatcher, DispatchLimits
+from gateway.dispatch import Admission, Dispatcher, DispatchLimits, Handlers, Outcomes
 from gateway.engines import Completed, Engine, SharedPolls
 from gateway.engines.temporal import TemporalEngine, WorkerPlan, run_workers
 from gateway.plugins import LoadedPlugin, PluginContext, discover_plugins
@@ -154,22 +154,27 @@ async def _gateway(
         )
         outgoing = await stack.enter_async_context(sending)
         callbacks = Callbacks(sealer, outgoing.policy, public_url, telemetry, lifetime=settings.callbacks.seal_lifetime)
-        dispatcher = Dispatcher(
+        admission = Admission(
             authenticator=authenticator,
             authorizer=Authorizer(mounted, _permission_issuers(settings)),
             registry=registry,
             engines=engines,
-            sealer=sealer,
-            callbacks=callbacks,
             telemetry=telemetry,
-            polls=SharedPolls[Completed](limits.long_polls),
             limits=DispatchLimits(
                 request_timeout=limits.request_timeout,
                 max_request_timeout=limits.max_request_timeout,
                 result_wait=limits.result_wait,
             ),
+        )
+        polls = SharedPolls[Completed](limits.long_polls)
+        outcomes = Outcomes(sealer=sealer, polls=polls, telemetry=telemetry, draining=draining)
+        handlers = Handlers(
+            sealer=sealer,
+            callbacks=callbacks,
+            outcomes=outcomes,
+            telemetry=telemetry,
+            result_wait=limits.result_wait,
             public_url=public_url,
-            draining=draining,
         )
         relay = Relay(
             callbacks=callbacks,
@@ -182,7 +187,7 @@ async def _gateway(
             telemetry=telemetry,
         )
         edge = Edge(
-            dispatcher=dispatcher,
+            dispatcher=Dispatcher(admission, handlers, outcomes),
             relay=relay,
             callback_keys=outgoing.signer.key_set(),
             telemetry=telemetry,
@@ -198,7 +203,7 @@ async def _gateway(
         delivering = asyncio.create_task(deliver(settings, environ, telemetry, outgoing.courier, draining))
         stack.push_async_callback(asyncio.wait, {delivering})
         # Last in, first out: the public listener closes while everything behind it still works.
-        stack.push_async_callback(dispatcher.drain)
+        stack.push_async_callback(handlers.drain)
         await stack.enter_async_context(serve_on(edge.application(), sockets.public))
         yield
 

@@ -12,7 +12,7 @@ from multidict import CIMultiDict
 from nexusrpc import HandlerError, HandlerErrorType
 
 from gateway.completions import CALLBACK_KEYS_PATH, CALLBACK_PATH, Relay
-from gateway.dispatch import Dispatcher, Incoming, internal_error
+from gateway.dispatch import Dispatcher, Incoming, internal
 from gateway.protocol import (
     CancelAccepted,
     CancelOperation,
@@ -121,7 +121,7 @@ class Edge:
             except LocalProtocolError:
                 # A handler's result, link or failure that no Nexus message can carry.
                 _logger.exception("an answer could not be encoded")
-                return _answer(internal_error(incoming), form, span)
+                return _answer(internal(incoming.correlation), form, span)
 
     async def completion(self, request: web.Request) -> web.Response:
         """One completion from the engine."""

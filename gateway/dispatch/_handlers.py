@@ -1,0 +1,188 @@
+"""Calls of operation handlers: starts, which go on without their caller, and cancels."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from typing import TYPE_CHECKING
+
+from nexusrpc import Content, HandlerError, HandlerErrorType, LazyValue
+from nexusrpc.handler import (
+    CancelOperationContext,
+    StartOperationContext,
+    StartOperationResultAsync,
+    StartOperationResultSync,
+)
+
+from gateway.dispatch._cancellation import RequestCancellation
+from gateway.dispatch._outcomes import ended
+from gateway.dispatch._request_id import scoped_request_id
+from gateway.plugins import calling
+from gateway.protocol import (
+    CancelAccepted,
+    CancelOperation,
+    NexusResponse,
+    OperationStarted,
+    OperationSucceeded,
+    StartOperation,
+    check_body,
+    result_location,
+)
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from gateway.completions import Callbacks
+    from gateway.dispatch._call import Call
+    from gateway.dispatch._outcomes import Outcomes
+    from gateway.engines import Engine
+    from gateway.telemetry import Telemetry
+    from gateway.tokens import TokenSealer
+
+_logger = logging.getLogger("gateway.dispatch")
+
+
+class Handlers:
+    """Calls the handlers of mounted operations, each in a task of its own, because an engine's context stays set.
+
+    ``result_wait`` bounds ``Prefer: wait``.
+    """
+
+    def __init__(
+        self,
+        *,
+        sealer: TokenSealer,
+        callbacks: Callbacks,
+        outcomes: Outcomes,
+        telemetry: Telemetry,
+        result_wait: timedelta,
+        public_url: str,
+    ) -> None:
+        self._sealer = sealer
+        self._callbacks = callbacks
+        self._outcomes = outcomes
+        self._telemetry = telemetry
+        self._result_wait = result_wait
+        self._public_url = public_url
+        self._starts: set[asyncio.Task[NexusResponse]] = set()
+
+    async def drain(self) -> None:
+        """Wait for the starts that are under way; each ends by its own deadline."""
+        if self._starts:
+            await asyncio.wait(self._starts)
+
+    async def start(self, call: Call, request: StartOperation) -> NexusResponse:
+        """Start an operation; with ``Prefer: wait``, wait for its end a while.
+
+        Raises whatever the handler raises, HandlerError for a body or callback that will not do, TimeoutError.
+        """
+        request_id = scoped_request_id(call.principal.tenant, call.address, request.request_id)
+        callback = self._callbacks.register(call.principal.tenant, call.address, request, request_id)
+        context = StartOperationContext(
+            service=request.service,
+            operation=request.operation,
+            headers=self._handler_headers(request.headers),
+            task_cancellation=RequestCancellation(call.deadline),
+            request_deadline=call.wall_clock_deadline,
+            request_id=request_id,
+            inbound_links=call.engine.usable_links(request.links),
+            callback_url=callback.url if callback else None,
+            callback_headers=callback.headers if callback else {},
+        )
+        async with asyncio.timeout_at(call.deadline):
+            content = Content(headers=request.content_headers, data=await call.incoming.body.read())
+        check_body(content.headers, content.data)
+        # From here on the start goes on without its caller: a handler that was cut off between starting a workflow and
+        # returning its token would leave an operation that nobody can name.
+        task = asyncio.create_task(self._started(call, context, content))
+        self._starts.add(task)
+        task.add_done_callback(self._starts.discard)
+        try:
+            response = await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(_report_abandoned)
+            raise
+        if isinstance(response, OperationStarted) and request.prefer_wait is not None:
+            return await self._awaited(call, request.prefer_wait, response)
+        return response
+
+    async def _started(self, call: Call, context: StartOperationContext, content: Content) -> NexusResponse:
+        serializer = call.engine.serializer(call.mounted.endpoint)
+        value = LazyValue(serializer, content.headers, _once(content.data))
+        call.engine.host(call.mounted.endpoint, context)
+        with calling(call.principal):
+            async with asyncio.timeout_at(call.deadline):
+                result = await call.mounted.handler.start_operation(context, value)
+            links = tuple(context.outbound_links)
+            match result:
+                case StartOperationResultSync():
+                    serialized = serializer.serialize(result.value)
+                    body = await serialized if isinstance(serialized, Awaitable) else serialized
+                    return OperationSucceeded(body, links)
+                case StartOperationResultAsync():
+                    engine_token = call.engine.engine_token(call.mounted.endpoint, result.token)
+                    token = self._sealer.seal_operation(call.principal.tenant, call.address, engine_token)
+                    return OperationStarted(token, links, result_location(self._public_url, call.address, token))
+                case _:
+                    raise TypeError(f"a handler's start returned {type(result).__name__}")
+
+    async def _awaited(self, call: Call, wait: timedelta, started: OperationStarted) -> NexusResponse:
+        """``Prefer: wait``: the end of the operation, if it comes in time; else what start returned."""
+        limit = min(wait, self._result_wait).total_seconds()
+        if call.incoming.request.request_timeout is not None:
+            limit = min(limit, call.remaining)
+        engine_token = self._outcomes.open(call, started.token)
+        try:
+            completed = await self._outcomes.wait(call, engine_token, limit)
+        except Exception:  # noqa: BLE001 - the operation is started, whatever may hinder the look at its result
+            return started
+        return started if completed is None else ended(completed)
+
+    async def cancel(self, call: Call, request: CancelOperation) -> NexusResponse:
+        """Ask for the cancellation of an operation; one that has ended is none the worse for it.
+
+        Raises InvalidToken, whatever the handler raises, TimeoutError.
+        """
+        engine_token = self._outcomes.open(call, request.token)
+        context = CancelOperationContext(
+            service=request.service,
+            operation=request.operation,
+            headers=self._handler_headers(request.headers),
+            task_cancellation=RequestCancellation(call.deadline),
+            request_deadline=call.wall_clock_deadline,
+        )
+        await asyncio.create_task(self._canceled(call, context, engine_token))
+        return CancelAccepted()
+
+    async def _canceled(self, call: Call, context: CancelOperationContext, engine_token: str) -> None:
+        call.engine.host(call.mounted.endpoint, context, engine_token)
+        with calling(call.principal):
+            async with asyncio.timeout_at(call.deadline):
+                try:
+                    await call.mounted.handler.cancel_operation(context, call.engine.handler_token(engine_token))
+                except Exception as error:
+                    # To cancel what has ended is no error to a Nexus caller, but may be one to the engine.
+                    if not _may_have_ended(call.engine, error) or await self._outcomes.peek(call, engine_token) is None:
+                        raise
+
+    def _handler_headers(self, headers: Mapping[str, str]) -> Mapping[str, str]:
+        # What the handler starts is a child of the gateway's span, not of the caller's.
+        current = dict(headers)
+        self._telemetry.inject(current)
+        return current
+
+
+def _report_abandoned(start: asyncio.Task[NexusResponse]) -> None:
+    error = None if start.cancelled() else start.exception()
+    if error is not None:
+        _logger.warning("a start failed after its caller had gone: %s", type(error).__name__)
+
+
+def _may_have_ended(engine: Engine, error: Exception) -> bool:
+    known = error if isinstance(error, HandlerError) else engine.translate(error)
+    return isinstance(known, HandlerError) and known.type in {HandlerErrorType.NOT_FOUND, HandlerErrorType.CONFLICT}
+
+
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    yield data
