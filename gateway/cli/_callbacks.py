@@ -38,7 +38,7 @@ def configure(parser: ArgumentParser) -> None:
     """Describe the command's options."""
     parser.description = (
         "Show and repeat the completion callbacks that could not be delivered at once. Each is a workflow of the\n"
-        "engine: pending ones are tried again, dead ones were refused for good or are too old, delivered ones came late."
+        "engine: pending ones are tried, dead ones were refused for good or are too old, delivered ones came late."
     )
     parser.epilog = f"example:\n{_LIST_EXAMPLE}"
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True, parser_class=OneLineParser)

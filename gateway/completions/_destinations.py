@@ -78,8 +78,8 @@ class DestinationPolicy:
     """An allow-list of ``scheme://host:port/path`` patterns, in which ``*`` stands for any text.
 
     A pattern is compared part by part, so that a ``*`` in one part never reaches into the next: ``https://*.example.com``
-    does not allow ``https://evil.test/.example.com``. Without a port it means the scheme's own, without a path any.
-    ``own_urls`` are the gateway's addresses: nothing is delivered to them.
+    does not allow ``https://evil.test/.example.com``, and ``*`` is no IPv6 address, as ``[*]`` is. Without a port it
+    means the scheme's own, without a path any. ``own_urls`` are the gateway's addresses: nothing is delivered to them.
     """
 
     def __init__(self, rules: Sequence[AllowRule], own_urls: Sequence[str] = ()) -> None:
@@ -189,8 +189,9 @@ def _split_pattern(pattern: str) -> tuple[str, str, str, str | None]:
 
 def _compile(pattern: str) -> re.Pattern[str]:
     scheme, host, port, path = _split_pattern(pattern)
+    of_host = "[0-9a-f:.]" if host.startswith("[") else "[^/:@]"
     return re.compile(
-        rf"{_glob(scheme, '[a-z]')}://{_glob(_one_spelling(host), '[^/:@]')}:{_glob(port, '[0-9]')}"
+        rf"{_glob(scheme, '[a-z]')}://{_glob(_one_spelling(host), of_host)}:{_glob(port, '[0-9]')}"
         rf"/{'.*' if path is None else _glob(path, '.')}",
         re.DOTALL,
     )

@@ -81,6 +81,7 @@ class Lanes:
         while len(self._lanes) > _KEPT:
             oldest, forgotten = next(iter(self._lanes.items()))
             if forgotten.in_flight:
+                self._lanes.move_to_end(oldest)
                 break
             del self._lanes[oldest]
         return lane
