@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -77,14 +79,31 @@ class Rule:
     """One ``allow`` (or ``deny``) rule of an endpoint.
 
     Every selector that is given has to match; a selector left ``None`` matches everything. All but ``verbs`` are globs;
-    those of ``operations`` are matched against ``service/operation``.
+    those of ``operations`` are matched against ``service/operation``, those of ``claims`` against the claim of that
+    name, or against each item of it. A ``shadow`` rule decides nothing: what it would have done is noted.
     """
 
     issuers: tuple[str, ...] | None = None
     namespaces: tuple[str, ...] | None = None
     subjects: tuple[str, ...] | None = None
+    claims: Mapping[str, tuple[str, ...]] | None = field(default=None, hash=False)
     operations: tuple[str, ...] | None = None
     verbs: frozenset[Verb] | None = None
+    shadow: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """A kill switch: what ``rule`` covers is stopped, at all endpoints or at those that the globs name."""
+
+    rule: Rule
+    endpoints: tuple[str, ...] | None = None
+
+    @property
+    def names_callers(self) -> bool:
+        """Whether certain callers are stopped, for good, and not an operation, for a while."""
+        rule = self.rule
+        return any(selector is not None for selector in (rule.issuers, rule.namespaces, rule.subjects, rule.claims))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +116,7 @@ class Endpoint:
     task_queue: str
     services: tuple[str, ...]
     allow: tuple[Rule, ...] = ()
+    deny: tuple[Rule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +124,14 @@ class Decision:
     """What authorization said.
 
     ``visible`` tells whether the caller may do anything at all with the service: where it is false the answer must not
-    differ from that for a service that does not exist. ``reason`` is for the log and the audit line, never for the caller.
+    differ from that for a service that does not exist. ``reason``, ``rule`` (the one that decided, such as ``deny.0``)
+    and ``shadow`` (what a shadow rule would have done) are for the log and the audit line, never for the caller.
+    ``paused`` is said of what is stopped for everybody, for a while: worth another try.
     """
 
     allowed: bool
     visible: bool
     reason: str
+    rule: str | None = None
+    shadow: str | None = None
+    paused: bool = False

@@ -1,25 +1,32 @@
 """Who is calling, and may they: tokens into principals, rules and permissions into decisions."""
 
-from gateway.auth._authenticator import Authenticator
-from gateway.auth._authorizer import Authorizer, rules_about
+from gateway.auth._authenticator import Authenticator, KeysNotLoaded
+from gateway.auth._authorizer import Authorizer, Finding
 from gateway.auth._minting import DevIssuerFiles, MintingError, TokenMinter, generate_dev_issuer
 from gateway.auth._policy import IssuerPolicy, KeyDiscovery, KeyFile, KeyRefresh, KeyUrl
 from gateway.auth._reasons import AuthenticationFailed, KeysUnavailable, Reason
+from gateway.auth._revocations import Revocation, Revocations
+from gateway.auth._rules import denials_about, rules_about
 
 __all__ = (
     "AuthenticationFailed",
     "Authenticator",
     "Authorizer",
     "DevIssuerFiles",
+    "Finding",
     "IssuerPolicy",
     "KeyDiscovery",
     "KeyFile",
     "KeyRefresh",
     "KeyUrl",
+    "KeysNotLoaded",
     "KeysUnavailable",
     "MintingError",
     "Reason",
+    "Revocation",
+    "Revocations",
     "TokenMinter",
+    "denials_about",
     "generate_dev_issuer",
     "rules_about",
 )

@@ -1,4 +1,8 @@
-"""May this caller do that? Rules are compiled once; a decision looks at those of one service of one endpoint only."""
+"""May this caller do that? Rules are compiled once; a decision looks at those of one service of one endpoint only.
+
+A deny rule wins over every allow rule, and a stop over both. Where an issuer requires permissions, one has to cover the
+request beside an allow rule.
+"""
 
 from __future__ import annotations
 
@@ -6,58 +10,57 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gateway.auth._globs import EVERYTHING, Texts, operations_of, texts
 from gateway.auth._permissions import Permissions, Verbs, read_permissions
-from gateway.model import Decision, Endpoint, OperationAddress, Principal, Rule, Verb
+from gateway.auth._rules import MountedRules, ServiceRule, compile_rules
+from gateway.model import Decision, Endpoint, OperationAddress, Principal, Stop, Verb
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
-_ALL_VERBS: Verbs = frozenset(Verb)
 _REMEMBERED = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class _ServiceRule:
-    """An allow rule as it concerns one service."""
+class _Policy:
+    """Everything that decisions are made by; replaced as a whole."""
 
-    name: str
-    issuers: Texts
-    namespaces: Texts
-    subjects: Texts
-    operations: Texts
-    verbs: Verbs
-
-    def concerns(self, principal: Principal) -> bool:
-        return (
-            principal.namespace in self.namespaces
-            and principal.subject in self.subjects
-            and principal.issuer in self.issuers
-        )
+    endpoints: Mapping[str, MountedRules]
+    require_permissions: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Mounted:
-    """An endpoint's target namespace and its services' rules."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What came of one rule: it matches, unless ``misses`` names the selectors that do not."""
 
-    name: str
-    namespace: str
-    services: Mapping[str, tuple[_ServiceRule, ...]]
+    rule: str
+    shadow: bool
+    misses: tuple[str, ...]
 
 
 class Authorizer:
-    """Decides by the allow rules of endpoints and, for issuers that require it, by the permissions in the token."""
+    """Decides by the rules of endpoints and, for issuers that require it, by the permissions in the token."""
 
-    def __init__(self, endpoints: Iterable[Endpoint], require_permissions: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        endpoints: Iterable[Endpoint],
+        require_permissions: Iterable[str] = (),
+        stops: Sequence[Stop] = (),
+    ) -> None:
         """Compile the rules.
 
         Args:
             endpoints: all that are mounted.
             require_permissions: issuers whose callers need a permission that covers the request, beside a rule.
+            stops: what is stopped for now, whatever the endpoints' own rules say.
         """
-        self._endpoints = {endpoint.name: _mounted(endpoint) for endpoint in endpoints}
-        self._require_permissions = frozenset(require_permissions)
+        self._policy = _compiled(endpoints, require_permissions, stops)
         self._read: OrderedDict[frozenset[str], Permissions] = OrderedDict()
+
+    def replace(
+        self, endpoints: Iterable[Endpoint], require_permissions: Iterable[str] = (), stops: Sequence[Stop] = ()
+    ) -> None:
+        """Decide by other rules from now on; a decision is made by the old ones or by the new ones, never by both."""
+        self._policy = _compiled(endpoints, require_permissions, stops)
 
     def authorize(
         self, principal: Principal, endpoint: Endpoint, address: OperationAddress | None, verb: Verb
@@ -67,28 +70,34 @@ class Authorizer:
         Without an address the question is whether there is anything at the endpoint that it may do ``verb`` on, as for
         a list, whose items are then decided one by one.
         """
-        mounted = self._endpoints.get(endpoint.name)
+        policy = self._policy
+        mounted = policy.endpoints.get(endpoint.name)
         if mounted is None:
             return Decision(allowed=False, visible=False, reason="no such endpoint")
-        permissions = self._permissions(principal)
+        permissions = self._permissions(policy, principal)
         if address is None:
             return _decide_any(mounted, principal, permissions, verb)
         rules = mounted.services.get(address.service)
         if rules is None:
             return Decision(allowed=False, visible=False, reason="no such service")
-        mine = [rule for rule in rules if rule.concerns(principal)]
-        matching = [rule for rule in mine if verb in rule.verbs and address.operation in rule.operations]
+        allowing, denying = rules.allow.about(principal), rules.deny.about(principal)
         covered = permissions is None or permissions.cover(address, mounted.namespace, verb)
-        if matching and covered:
-            return Decision(allowed=True, visible=True, reason=matching[0].name)
-        # Permissions hide nothing: where a rule lets the caller in, 403 says that something is missing.
-        visible = any(rule.verbs for rule in mine)
-        reason = f"{matching[0].name} matches, but no permission covers it" if matching else "no allow rule matches"
-        return Decision(allowed=False, visible=visible, reason=reason)
+        return _decide(allowing, denying, address.operation, verb, covered=covered)
 
-    def _permissions(self, principal: Principal) -> Permissions | None:
+    def explain(self, principal: Principal, address: OperationAddress, verb: Verb) -> tuple[Finding, ...]:
+        """What each rule about the service says of a request: stops, then deny rules, then allow rules."""
+        mounted = self._policy.endpoints.get(address.endpoint)
+        rules = mounted.services.get(address.service) if mounted is not None else None
+        if rules is None:
+            return ()
+        return tuple(
+            Finding(rule=rule.name, shadow=rule.shadow, misses=rule.misses(principal, address.operation, verb))
+            for rule in (*rules.deny, *rules.allow)
+        )
+
+    def _permissions(self, policy: _Policy, principal: Principal) -> Permissions | None:
         """What the caller's permissions cover; None where none is required."""
-        if principal.issuer not in self._require_permissions:
+        if principal.issuer not in policy.require_permissions:
             return None
         # A caller comes often and always with the same set, whose hash Python keeps.
         read = self._read.get(principal.permissions)
@@ -99,54 +108,70 @@ class Authorizer:
         return read
 
 
-def rules_about(endpoint: Endpoint, address: OperationAddress) -> tuple[Rule, ...]:
-    """The allow rules of an endpoint that let somebody do something with one operation; for listings."""
-    return tuple(rule for rule in endpoint.allow if address.operation in _operations(rule, address.service))
+def _compiled(endpoints: Iterable[Endpoint], require_permissions: Iterable[str], stops: Sequence[Stop]) -> _Policy:
+    return _Policy(
+        {endpoint.name: compile_rules(endpoint, stops) for endpoint in endpoints}, frozenset(require_permissions)
+    )
 
 
-def _decide_any(mounted: _Mounted, principal: Principal, permissions: Permissions | None, verb: Verb) -> Decision:
-    mine = [
-        (service, rule) for service, rules in mounted.services.items() for rule in rules if rule.concerns(principal)
-    ]
+def _decide(
+    allowing: Sequence[ServiceRule], denying: Sequence[ServiceRule], operation: str, verb: Verb, *, covered: bool
+) -> Decision:
+    allowed_by = [rule for rule in allowing if rule.covers(operation, verb)]
+    denied_by = [rule for rule in denying if rule.covers(operation, verb)]
+    allow, deny = _first(allowed_by), _first(denied_by)
+    if allow and covered and not deny:
+        return Decision(
+            allowed=True, visible=True, reason=allow.name, rule=allow.name, shadow=_shadow(denied_by, "deny")
+        )
+    visible = any(not rule.shadow and not _silenced(rule, denying, rule.verbs) for rule in allowing)
+    if deny:
+        return Decision(
+            allowed=False, visible=visible, reason=f"{deny.name} matches", rule=deny.name, paused=deny.paused
+        )
+    if allow:
+        reason = f"{allow.name} matches, but no permission covers it"
+        return Decision(allowed=False, visible=visible, reason=reason, rule=allow.name)
+    shadow = _shadow(allowed_by, "allow") if covered else None
+    # Permissions hide nothing: where a rule lets the caller in, 403 says that something is missing.
+    return Decision(allowed=False, visible=visible, reason="no allow rule matches", shadow=shadow)
+
+
+def _decide_any(mounted: MountedRules, principal: Principal, permissions: Permissions | None, verb: Verb) -> Decision:
     wanted = frozenset({verb})
-    for service, rule in mine:
-        if _opens(rule, mounted, service, permissions, rule.verbs & wanted):
-            return Decision(allowed=True, visible=True, reason=rule.name)
-    visible = any(rule.verbs for _, rule in mine)
+    visible = False
+    for service, rules in mounted.services.items():
+        denying = rules.deny.about(principal)
+        for rule in rules.allow.about(principal):
+            if rule.shadow or _silenced(rule, denying, rule.verbs):
+                continue
+            visible = True
+            verbs = rule.verbs & wanted
+            if not _silenced(rule, denying, verbs) and _opens(rule, mounted, service, permissions, verbs):
+                return Decision(allowed=True, visible=True, reason=rule.name, rule=rule.name)
     return Decision(allowed=False, visible=visible, reason=f"no allow rule matches for {verb}")
 
 
-def _opens(rule: _ServiceRule, mounted: _Mounted, service: str, permissions: Permissions | None, verbs: Verbs) -> bool:
+def _first(rules: Iterable[ServiceRule]) -> ServiceRule | None:
+    return next((rule for rule in rules if not rule.shadow), None)
+
+
+def _shadow(rules: Iterable[ServiceRule], effect: str) -> str | None:
+    rule = next((rule for rule in rules if rule.shadow), None)
+    return None if rule is None else f"{rule.name} would {effect} it"
+
+
+def _silenced(rule: ServiceRule, denying: Iterable[ServiceRule], verbs: Verbs) -> bool:
+    """Whether nothing is left of an allow rule for these verbs: there are none, or a deny rule takes them all."""
+    return not verbs or any(
+        not deny.shadow and verbs <= deny.verbs and deny.operations.includes(rule.operations) for deny in denying
+    )
+
+
+def _opens(
+    rule: ServiceRule, mounted: MountedRules, service: str, permissions: Permissions | None, verbs: Verbs
+) -> bool:
     """Whether a rule and the permissions together let the caller do one of ``verbs`` on anything of a service."""
-    if not verbs:
-        return False
     return permissions is None or permissions.overlap(
         mounted.name, service, mounted.namespace, operations=rule.operations, verbs=verbs
     )
-
-
-def _mounted(endpoint: Endpoint) -> _Mounted:
-    rules = [(f"allow.{index}", rule) for index, rule in enumerate(endpoint.allow)]
-    services = {service: _service_rules(rules, service) for service in endpoint.services}
-    return _Mounted(endpoint.name, endpoint.namespace, services)
-
-
-def _service_rules(rules: Iterable[tuple[str, Rule]], service: str) -> tuple[_ServiceRule, ...]:
-    compiled = (
-        _ServiceRule(
-            name=name,
-            issuers=texts(rule.issuers),
-            namespaces=texts(rule.namespaces),
-            subjects=texts(rule.subjects),
-            operations=_operations(rule, service),
-            verbs=_ALL_VERBS if rule.verbs is None else rule.verbs,
-        )
-        for name, rule in rules
-    )
-    return tuple(rule for rule in compiled if not rule.operations.empty)
-
-
-def _operations(rule: Rule, service: str) -> Texts:
-    if rule.operations is None:
-        return EVERYTHING
-    return texts(left for glob in rule.operations for left in operations_of(glob, service))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from hmac import compare_digest
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,23 @@ def principal_of(claims: Mapping[str, Any], policy: IssuerPolicy, expires: float
         token_id=None if token_id is None else _text(token_id, Reason.TOKEN_ID),
         expires_at=expires,
     )
+
+
+def check_binding(claims: Mapping[str, Any], certificate: str | None) -> None:
+    """Refuse a token that is bound to a client certificate other than the connection's (RFC 8705 section 3).
+
+    A confirmation of a kind that cannot be checked here is refused, too: it is a condition, not an ornament.
+
+    Raises:
+        AuthenticationFailed: with BINDING.
+    """
+    if "cnf" not in claims:
+        return
+    match claims["cnf"]:
+        case {"x5t#S256": str() as thumbprint} as confirmation if len(confirmation) == 1 and certificate is not None:
+            if compare_digest(thumbprint.encode(), certificate.encode()):
+                return
+    raise AuthenticationFailed(Reason.BINDING)
 
 
 def _date(claims: Mapping[str, Any], name: str) -> float | None:

@@ -26,6 +26,12 @@ class Texts:
             return True
         return self.described is not None and isinstance(text, str) and self.described.fullmatch(text) is not None
 
+    def includes(self, other: Texts) -> bool:
+        """Whether every text of ``other`` is certainly in this set, too; false where only the globs could tell."""
+        if self.everything or self == other:
+            return True
+        return not other.everything and other.described is None and all(text in self for text in other.named)
+
     @property
     def empty(self) -> bool:
         """Whether no text at all is in it."""

@@ -35,6 +35,8 @@ class Reason(StrEnum):
     NAMESPACE = "namespace"
     PERMISSIONS = "permissions"
     TOKEN_ID = "token_id"  # noqa: S105 - the name of a reason
+    REVOKED = "revoked"
+    BINDING = "binding"
 
 
 _NOT_A_JWT = "the token is not a signed JWT in compact form"
@@ -61,6 +63,8 @@ _SENTENCES = {
     Reason.NAMESPACE: "the token names no usable namespace",
     Reason.PERMISSIONS: "the token's permissions are not a list of texts",
     Reason.TOKEN_ID: "the token's id is not a text",
+    Reason.REVOKED: "the token has been revoked",
+    Reason.BINDING: "the token is bound to a client certificate that was not presented",
 }
 
 

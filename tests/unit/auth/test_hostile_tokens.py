@@ -259,6 +259,13 @@ CLAIM_VALUES: list[tuple[str, dict[str, object], Reason]] = [
     ("permissions true", {"permissions": True}, Reason.PERMISSIONS),
     ("jti a number", {"jti": 1}, Reason.TOKEN_ID),
     ("jti a list", {"jti": ["a"]}, Reason.TOKEN_ID),
+    ("bound to a certificate that nobody showed", {"cnf": {"x5t#S256": "A" * 43}}, Reason.BINDING),
+    ("bound by a key that cannot be checked", {"cnf": {"jkt": "A" * 43}}, Reason.BINDING),
+    ("bound by two things at once", {"cnf": {"x5t#S256": "A" * 43, "jkt": "A" * 43}}, Reason.BINDING),
+    ("bound to a number", {"cnf": {"x5t#S256": 1}}, Reason.BINDING),
+    ("bound to nothing", {"cnf": {}}, Reason.BINDING),
+    ("bound to null", {"cnf": None}, Reason.BINDING),
+    ("bound to a text", {"cnf": "x5t#S256"}, Reason.BINDING),
 ]
 
 CORPUS: list[tuple[str, str, Reason]] = [
@@ -285,6 +292,7 @@ def test_the_corpus_is_broad() -> None:
         Reason.SEVERAL,
         Reason.SCHEME,
         Reason.LIFETIME,
+        Reason.REVOKED,
     }
 
 

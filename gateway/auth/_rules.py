@@ -1,0 +1,167 @@
+"""Rules as they concern one service, compiled: who a rule is about, what it covers, and which of many can matter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gateway.auth._globs import EVERYTHING, Texts, operations_of, texts
+from gateway.model import OperationAddress, Principal, Rule, Stop, Verb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from gateway.auth._permissions import Verbs
+    from gateway.model import Endpoint
+
+ALL_VERBS: Verbs = frozenset(Verb)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceRule:
+    """A rule as it concerns one service. ``name`` is its place in the configuration, such as ``allow.0``."""
+
+    name: str
+    issuers: Texts
+    namespaces: Texts
+    subjects: Texts
+    claims: tuple[tuple[str, Texts], ...]
+    operations: Texts
+    verbs: Verbs
+    shadow: bool
+    paused: bool = False
+
+    def concerns(self, principal: Principal) -> bool:
+        """Whether the rule is about this caller."""
+        return (
+            principal.namespace in self.namespaces
+            and principal.subject in self.subjects
+            and principal.issuer in self.issuers
+            and all(_claims(principal.claims.get(name), wanted) for name, wanted in self.claims)
+        )
+
+    def covers(self, operation: str, verb: Verb) -> bool:
+        """Whether it is about doing this with that operation of the service."""
+        return verb in self.verbs and operation in self.operations
+
+    def misses(self, principal: Principal, operation: str, verb: Verb) -> tuple[str, ...]:
+        """The selectors that do not match, by their names in the configuration."""
+        matched = {
+            "issuers": principal.issuer in self.issuers,
+            "namespaces": principal.namespace in self.namespaces,
+            "subjects": principal.subject in self.subjects,
+            **{f"claims.{name}": _claims(principal.claims.get(name), wanted) for name, wanted in self.claims},
+            "operations": operation in self.operations,
+            "verbs": verb in self.verbs,
+        }
+        return tuple(name for name, matches in matched.items() if not matches)
+
+
+def _claims(value: Any, wanted: Texts) -> bool:  # noqa: ANN401 - whatever JSON holds
+    match value:
+        case str():
+            return value in wanted
+        case bool():
+            return str(value).lower() in wanted
+        case int():
+            return str(value) in wanted
+        case list():
+            return any(_claims(item, wanted) for item in value if not isinstance(item, list))
+        case _:
+            return False
+
+
+class RuleTable:
+    """Rules in their order, found by the caller's namespace, which nearly all of them name."""
+
+    def __init__(self, rules: Sequence[ServiceRule]) -> None:
+        self._all = tuple(rules)
+        named = {text for rule in rules if _only_named(rule.namespaces) for text in rule.namespaces.named}
+        self._by_namespace = {name: tuple(rule for rule in rules if name in rule.namespaces) for name in named}
+        self._others = tuple(rule for rule in rules if not _only_named(rule.namespaces))
+
+    def about(self, principal: Principal) -> tuple[ServiceRule, ...]:
+        """The rules that concern a caller."""
+        candidates = self._by_namespace.get(principal.namespace, self._others)
+        return tuple(rule for rule in candidates if rule.concerns(principal))
+
+    def __iter__(self) -> Iterator[ServiceRule]:
+        return iter(self._all)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRules:
+    """All rules about one service of one endpoint; stops are deny rules that somebody else wrote."""
+
+    allow: RuleTable
+    deny: RuleTable
+
+
+@dataclass(frozen=True, slots=True)
+class MountedRules:
+    """An endpoint's target namespace and its services' rules."""
+
+    name: str
+    namespace: str
+    services: Mapping[str, ServiceRules]
+
+
+def compile_rules(endpoint: Endpoint, stops: Sequence[Stop]) -> MountedRules:
+    """The rules of one endpoint, with the stops that reach it."""
+    here = [(index, stop) for index, stop in enumerate(stops) if endpoint.name in texts(stop.endpoints)]
+    services = {
+        service: ServiceRules(
+            RuleTable(_about(service, "allow", endpoint.allow)),
+            RuleTable([*_stopped(service, here), *_about(service, "deny", endpoint.deny)]),
+        )
+        for service in endpoint.services
+    }
+    return MountedRules(endpoint.name, endpoint.namespace, services)
+
+
+def rules_about(endpoint: Endpoint, address: OperationAddress) -> tuple[Rule, ...]:
+    """The allow rules of an endpoint that let somebody do something with one operation; for listings."""
+    return _those_about(endpoint.allow, address)
+
+
+def denials_about(endpoint: Endpoint, address: OperationAddress) -> tuple[Rule, ...]:
+    """The deny rules of an endpoint that keep somebody from doing something with one operation; for listings."""
+    return _those_about(endpoint.deny, address)
+
+
+def _those_about(rules: Iterable[Rule], address: OperationAddress) -> tuple[Rule, ...]:
+    return tuple(rule for rule in rules if address.operation in _operations(rule, address.service))
+
+
+def _about(service: str, kind: str, rules: Iterable[Rule]) -> list[ServiceRule]:
+    compiled = (_compiled(f"{kind}.{index}", rule, service) for index, rule in enumerate(rules))
+    return [rule for rule in compiled if not rule.operations.empty]
+
+
+def _stopped(service: str, stops: Iterable[tuple[int, Stop]]) -> list[ServiceRule]:
+    compiled = (_compiled(f"stops.{index}", stop.rule, service, paused=not stop.names_callers) for index, stop in stops)
+    return [rule for rule in compiled if not rule.operations.empty]
+
+
+def _compiled(name: str, rule: Rule, service: str, *, paused: bool = False) -> ServiceRule:
+    return ServiceRule(
+        name=name,
+        issuers=texts(rule.issuers),
+        namespaces=texts(rule.namespaces),
+        subjects=texts(rule.subjects),
+        claims=tuple((claim, texts(globs)) for claim, globs in (rule.claims or {}).items()),
+        operations=_operations(rule, service),
+        verbs=ALL_VERBS if rule.verbs is None else rule.verbs,
+        shadow=rule.shadow,
+        paused=paused,
+    )
+
+
+def _operations(rule: Rule, service: str) -> Texts:
+    if rule.operations is None:
+        return EVERYTHING
+    return texts(left for glob in rule.operations for left in operations_of(glob, service))
+
+
+def _only_named(these: Texts) -> bool:
+    return not these.everything and these.described is None
