@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Arrival:
-    """A completion as it came."""
+    """A completion as it came; ``target`` is its path and query as they were on the wire."""
 
     path: str
+    target: str
     headers: CIMultiDictProxy[str]
     body: bytes
     at: float
@@ -59,7 +60,13 @@ class Receiver:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Keep it, and answer."""
-        arrival = Arrival(path=request.path, headers=request.headers, body=await request.read(), at=time.time())
+        arrival = Arrival(
+            path=request.path,
+            target=request.raw_path,
+            headers=request.headers,
+            body=await request.read(),
+            at=time.time(),
+        )
         self.arrivals.append(arrival)
         self.news.set()
         answer = self.answers.get(request.path.split("/")[1])
