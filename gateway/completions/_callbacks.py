@@ -99,16 +99,20 @@ class Callbacks:
             return None
         try:
             self._policy.admit(request.callback_url, tenant, address)
-            return Callback(self._url, {SEAL_HEADER: self._seal(tenant, address, request, request_id)})
+            traceparent = self._telemetry.current_traceparent()
+            seal = self._seal(tenant, address, request, request_id, traceparent or "")
         except DestinationRefused as refused:
             raise _bad_request(f"callback: {refused}") from None
         except TokenTooLong:
             raise _bad_request("callback: URL, headers and names are too long together; shorten them") from None
+        # The engine sends its callback headers and no trace context of its own: this keeps the completion in the trace.
+        return Callback(self._url, {SEAL_HEADER: seal, **({"traceparent": traceparent} if traceparent else {})})
 
-    def _seal(self, tenant: Tenant, address: OperationAddress, request: StartOperation, request_id: str) -> str:
+    def _seal(
+        self, tenant: Tenant, address: OperationAddress, request: StartOperation, request_id: str, traceparent: str
+    ) -> str:
         headers = json.dumps(dict(request.callback_headers), separators=(",", ":"), ensure_ascii=False)
         expires = str(int(self._clock() + self._lifetime))
-        traceparent = self._telemetry.current_traceparent() or ""
         url = request.callback_url or ""
         return self._sealer.seal(_PURPOSE, (*_owner(tenant, address), request_id, expires, url, headers, traceparent))
 
