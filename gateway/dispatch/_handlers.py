@@ -90,18 +90,22 @@ class Handlers:
             callback_url=callback.url if callback else None,
             callback_headers=callback.headers if callback else {},
         )
-        async with asyncio.timeout_at(call.deadline):
-            content = Content(headers=request.content_headers, data=await call.incoming.body.read())
-        check_body(content.headers, content.data)
-        # From here on the start goes on without its caller: a handler that was cut off between starting a workflow and
-        # returning its token would leave an operation that nobody can name.
-        task = asyncio.create_task(self._started(call, context, content))
-        self._starts.add(task)
-        task.add_done_callback(self._starts.discard)
+        task: asyncio.Task[NexusResponse] | None = None
         try:
-            response = await asyncio.shield(task)
+            async with asyncio.timeout_at(call.deadline):
+                content = Content(headers=request.content_headers, data=await call.incoming.body.read())
+                check_body(content.headers, content.data)
+                task = asyncio.create_task(self._started(call, context, content))
+                self._starts.add(task)
+                task.add_done_callback(self._starts.discard)
+                response = await asyncio.shield(task)
+        except TimeoutError:
+            if task is not None:
+                task.cancel()
+            raise
         except asyncio.CancelledError:
-            task.add_done_callback(_report_abandoned)
+            if task is not None:
+                _abandon(task, call.deadline)
             raise
         if isinstance(response, OperationStarted) and request.prefer_wait is not None:
             return await self._awaited(call, request.prefer_wait, response)
@@ -112,8 +116,7 @@ class Handlers:
         value = LazyValue(serializer, content.headers, _once(content.data))
         call.engine.host(call.mounted.endpoint, context)
         with calling(call.principal):
-            async with asyncio.timeout_at(call.deadline):
-                result = await call.mounted.handler.start_operation(context, value)
+            result = await call.mounted.handler.start_operation(context, value)
             links = tuple(context.outbound_links)
             match result:
                 case StartOperationResultSync():
@@ -171,6 +174,17 @@ class Handlers:
         current = dict(headers)
         self._telemetry.inject(current)
         return current
+
+
+def _abandon(start: asyncio.Task[NexusResponse], deadline: float) -> None:
+    """Let a start go on, up to its deadline, without its caller.
+
+    A handler that was cut off between starting a workflow and returning its token would leave an operation that nobody
+    can name.
+    """
+    timer = asyncio.get_running_loop().call_at(deadline, start.cancel)
+    start.add_done_callback(lambda _: timer.cancel())
+    start.add_done_callback(_report_abandoned)
 
 
 def _report_abandoned(start: asyncio.Task[NexusResponse]) -> None:
