@@ -88,7 +88,7 @@ class Courier:
         self._telemetry.event("nexus.callback.dead", {"nexus.callback.id": parcel_id, "reason": reason})
         _logger.error(
             "a completion callback is dead",
-            extra={"callback_id": parcel_id, "reason": reason, "tries": tries, **about},
+            extra={**about, "callback_id": parcel_id, "reason": reason, "tries": tries},
         )
 
     async def _send(self, shipment: Shipment, destination: Destination, tries: int) -> Report:

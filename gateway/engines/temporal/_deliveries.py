@@ -129,13 +129,14 @@ class TemporalDeliveryBook:
         kept = await _kept(described)
         match kept.state:
             case DeliveryState.PENDING:
-                return _with_attempt(kept, described.raw_description)
+                return await self._with_attempt(kept, described.raw_description)
             case DeliveryState.DELIVERED:
                 handle = self._client.get_workflow_handle(parcel_id, run_id=described.run_id, result_type=Delivered)
                 delivered = await handle.result(rpc_timeout=_LOOK)
                 return replace(kept, tries=delivered.tries, reason=delivered.reason)
             case DeliveryState.DEAD:
-                return replace(kept, reason=await self._cause(parcel_id, described.run_id))
+                reason, tries = await self._cause(parcel_id, described.run_id)
+                return replace(kept, reason=reason, tries=tries)
 
     async def redeliver(self, parcel_id: str) -> bool:
         """Start the workflow again with what it was given, less the verdict."""
@@ -157,6 +158,20 @@ class TemporalDeliveryBook:
             return False
         return True
 
+    async def _with_attempt(self, kept: KeptDelivery, raw: DescribeWorkflowExecutionResponse) -> KeptDelivery:
+        for pending in raw.pending_activities:
+            waiting = pending.HasField("next_attempt_schedule_time")
+            # Temporal's own count includes those that sent nothing.
+            details = pending.heartbeat_details.payloads
+            counted = await self._client.data_converter.decode(details, [int]) if details else []
+            return replace(
+                kept,
+                tries=counted[0] if counted else kept.tries,
+                reason=pending.last_failure.message or kept.reason,
+                next_try=pending.next_attempt_schedule_time.ToDatetime(UTC) if waiting else None,
+            )
+        return kept
+
     async def _described(self, parcel_id: str) -> WorkflowExecutionDescription | None:
         try:
             described = await self._client.get_workflow_handle(parcel_id).describe(rpc_timeout=_LOOK)
@@ -173,13 +188,15 @@ class TemporalDeliveryBook:
         [decoded] = await self._client.data_converter.decode([order], [Order])
         return cast("Order", decoded), envelope
 
-    async def _cause(self, parcel_id: str, run_id: str) -> str:
+    async def _cause(self, parcel_id: str, run_id: str) -> tuple[str, int | None]:
         try:
             await self._client.get_workflow_handle(parcel_id, run_id=run_id).result(rpc_timeout=_LOOK)
         except WorkflowFailureError as error:
             cause = error.cause
-            return cause.message if isinstance(cause, ApplicationError) else type(cause).__name__
-        return "unknown"
+            if isinstance(cause, ApplicationError):
+                return cause.message, int(cause.details[0]) if cause.details else None
+            return type(cause).__name__, None
+        return "unknown", None
 
 
 def _state(execution: WorkflowExecution) -> DeliveryState:
@@ -197,15 +214,3 @@ async def _kept(execution: WorkflowExecution) -> KeptDelivery:
         since=execution.start_time,
         ended=execution.close_time,
     )
-
-
-def _with_attempt(kept: KeptDelivery, raw: DescribeWorkflowExecutionResponse) -> KeptDelivery:
-    for pending in raw.pending_activities:
-        waiting = pending.HasField("next_attempt_schedule_time")
-        return replace(
-            kept,
-            tries=pending.attempt,
-            reason=pending.last_failure.message or kept.reason,
-            next_try=pending.next_attempt_schedule_time.ToDatetime(UTC) if waiting else None,
-        )
-    return kept

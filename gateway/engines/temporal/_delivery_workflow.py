@@ -78,24 +78,24 @@ class DeliverCallback:
                 ),
             )
         except ActivityError as error:
-            reason = _last_words(error)
+            reason, tries = _last_words(error, order.tries)
         else:
             return delivered
         await workflow.execute_activity(
-            _BURIAL, args=[order, reason], start_to_close_timeout=_BURIAL_TIME, retry_policy=RetryPolicy()
+            _BURIAL, args=[order, reason, tries], start_to_close_timeout=_BURIAL_TIME, retry_policy=RetryPolicy()
         )
-        raise ApplicationError(reason, type=DEAD, non_retryable=True)
+        raise ApplicationError(reason, tries, type=DEAD, non_retryable=True)
 
 
-def _last_words(error: ActivityError) -> str:
-    """What the last attempt met with, also where time has run out since."""
+def _last_words(error: ActivityError, tries: int) -> tuple[str, int]:
+    """What the last attempt met with, also where time has run out since, and how many there were."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ApplicationError):
             given_up = "" if cause.type == _REFUSED else "too old; last: "
-            return f"{given_up}{cause.message}"
+            return f"{given_up}{cause.message}", int(cause.details[0]) if cause.details else tries
         cause = cause.__cause__
-    return "too old; it could not be tried in time"
+    return "too old; it could not be tried in time", tries
 
 
 class DeliveryActivities:
@@ -119,16 +119,16 @@ class DeliveryActivities:
         if tried.delivered:
             return Delivered(reason=tried.reason, tries=tries)
         if tried.refused:
-            raise ApplicationError(tried.reason, type=_REFUSED, non_retryable=True)
+            raise ApplicationError(tried.reason, tries, type=_REFUSED, non_retryable=True)
         delay = _delay(order, tries, tried.retry_after if tried.made else None)
         if not tried.made and tried.retry_after is not None:
             delay = _spread(tried.retry_after)
-        raise ApplicationError(tried.reason, next_retry_delay=delay)
+        raise ApplicationError(tried.reason, tries, next_retry_delay=delay)
 
     @activity.defn(name=_BURIAL)
-    async def bury(self, order: Order, reason: str) -> None:
+    async def bury(self, order: Order, reason: str, tries: int) -> None:
         """Say that it is over."""
-        self._deliverer.bury(order.id, order.about, reason, order.tries)
+        self._deliverer.bury(order.id, order.about, reason, tries)
 
 
 def _delay(order: Order, tries: int, asked: float | None = None) -> timedelta:
