@@ -14,19 +14,22 @@ from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from gateway.auth import Authenticator, Authorizer
+from gateway.auth import AuditLog, Auditor, Authenticator, Authorizer
+from gateway.certificates import ServerCertificate
 from gateway.completions import Callbacks, Relay
 from gateway.connections import clients_at
 from gateway.deliveries import deliver, deliver_alone, delivery_places, delivery_queue, outbound
 from gateway.dispatch import Admission, Dispatcher, DispatchLimits, Handlers, Outcomes
 from gateway.engines import Completed, Engine, SharedPolls
 from gateway.engines.temporal import TemporalEngine, WorkerPlan, run_workers
+from gateway.live import Live
 from gateway.plugins import LoadedPlugin, PluginContext, discover_plugins
 from gateway.protocol import Limits
 from gateway.registry import Registry
-from gateway.settings import LimitSettings, Settings, endpoints, issuer_policies, token_keys
+from gateway.settings import LimitSettings, Settings, SettingsError, endpoints, issuer_policies, token_keys
 from gateway.telemetry import Telemetry, configure_logging
 from gateway.tokens import TokenSealer
+from gateway.watching import Watch, Watched
 from gateway.web import ConnectionLimits, Edge, admin_app, listening
 
 if TYPE_CHECKING:
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from temporalio.client import Client
 
     from gateway.connections import Place
+    from gateway.live import ConfigSource
     from gateway.model import Endpoint
 
 _logger = logging.getLogger("gateway")
@@ -63,8 +67,12 @@ def load_plugins(settings: Settings, environ: Mapping[str, str]) -> tuple[Loaded
     return discover_plugins(settings.plugins, context)
 
 
-async def serve(settings: Settings, environ: Mapping[str, str], sockets: Sockets) -> None:
+async def serve(
+    settings: Settings, environ: Mapping[str, str], sockets: Sockets, source: ConfigSource | None = None
+) -> None:
     """Serve until SIGTERM or SIGINT, then drain: within ``limits.drain`` everything under way has ended.
+
+    With a ``source`` the configuration is taken over again when it changes.
 
     Raises:
         SettingsError: the configuration asks for what cannot be had.
@@ -73,7 +81,8 @@ async def serve(settings: Settings, environ: Mapping[str, str], sockets: Sockets
     """
     stop = asyncio.Event()
     with _signals(stop):
-        async with _telemetry(settings, environ) as telemetry, _gateway(settings, environ, sockets, telemetry, stop):
+        gateway = partial(_gateway, settings, environ, sockets, source=source, draining=stop)
+        async with _telemetry(settings, environ) as telemetry, gateway(telemetry=telemetry):
             host, port = sockets.public.getsockname()[:2]
             _logger.info("listening on %s port %s", host, port)
             await stop.wait()
@@ -132,11 +141,18 @@ async def _telemetry(settings: Settings, environ: Mapping[str, str]) -> AsyncIte
 
 @asynccontextmanager
 async def _gateway(
-    settings: Settings, environ: Mapping[str, str], sockets: Sockets, telemetry: Telemetry, draining: asyncio.Event
+    settings: Settings,
+    environ: Mapping[str, str],
+    sockets: Sockets,
+    *,
+    source: ConfigSource | None,
+    telemetry: Telemetry,
+    draining: asyncio.Event,
 ) -> AsyncIterator[None]:
     mounted = endpoints(settings)
     registry = Registry.build(load_plugins(settings, environ), mounted)
-    public_url = settings.server.public_url or _url_of(sockets.public)
+    own_url = _url_of(sockets.public, "http" if settings.server.tls is None else "https")
+    public_url = settings.server.public_url or own_url
     sealer = TokenSealer(token_keys(settings, environ))
     limits = settings.limits
     async with AsyncExitStack() as stack:
@@ -149,22 +165,20 @@ async def _gateway(
             settings,
             environ,
             telemetry,
-            own_urls=(public_url, _url_of(sockets.public)),
+            own_urls=(public_url, own_url),
             own_addresses=[one.getsockname()[:2] for one in (sockets.public, sockets.admin) if one is not None],
         )
         outgoing = await stack.enter_async_context(sending)
         callbacks = Callbacks(sealer, outgoing.policy, public_url, telemetry, lifetime=settings.callbacks.seal_lifetime)
+        authorizer = Authorizer(mounted, _permission_issuers(settings))
         admission = Admission(
             authenticator=authenticator,
-            authorizer=Authorizer(mounted, _permission_issuers(settings)),
+            authorizer=authorizer,
             registry=registry,
             engines=engines,
             telemetry=telemetry,
-            limits=DispatchLimits(
-                request_timeout=limits.request_timeout,
-                max_request_timeout=limits.max_request_timeout,
-                result_wait=limits.result_wait,
-            ),
+            limits=_dispatch_limits(limits, limits),
+            auditor=Auditor(await _audit_log(settings, telemetry, stack)),
         )
         polls = SharedPolls[Completed](limits.long_polls)
         outcomes = Outcomes(sealer=sealer, polls=polls, telemetry=telemetry, draining=draining)
@@ -191,20 +205,41 @@ async def _gateway(
             relay=relay,
             callback_keys=outgoing.signer.key_set(),
             telemetry=telemetry,
-            limits=Limits(name_bytes=limits.name_bytes, callback_bytes=limits.callback_bytes),
+            limits=_protocol_limits(limits),
             header_bytes=limits.header_bytes,
             body_bytes=limits.body,
         )
+
+        def put_in_force(changed: LimitSettings) -> None:
+            admission.limits = _dispatch_limits(changed, limits)
+            edge.put_in_force(_protocol_limits(changed), header_bytes=changed.header_bytes, body_bytes=changed.body)
+
+        live = Live(
+            settings,
+            source=source,
+            authenticator=authenticator,
+            authorizer=authorizer,
+            put_limits_in_force=put_in_force,
+        )
+        live.load()
+        certificate = None if settings.server.tls is None else ServerCertificate(settings.server.tls)
+        certificates = [] if certificate is None else [certificate.watched()]
+        watch = await stack.enter_async_context(_watching([*live.watched(), *certificates], telemetry))
         serve_on = partial(listening, limits=_connection_limits(limits), drain=limits.drain.total_seconds())
         if sockets.admin is not None:
             ready = partial(_readiness, authenticator, registry, engines, mounted)
-            admin = admin_app(readiness=ready, metrics=telemetry.prometheus)
+            admin = admin_app(
+                readiness=ready,
+                metrics=telemetry.prometheus,
+                notices=lambda: {**watch.trouble(), **live.notices()},
+            )
             await stack.enter_async_context(serve_on(admin, sockets.admin))
         delivering = asyncio.create_task(deliver(settings, environ, telemetry, outgoing.courier, draining))
         stack.push_async_callback(asyncio.wait, {delivering})
         # Last in, first out: the public listener closes while everything behind it still works.
         stack.push_async_callback(handlers.drain)
-        await stack.enter_async_context(serve_on(edge.application(), sockets.public))
+        tls = None if certificate is None else certificate.context
+        await stack.enter_async_context(serve_on(edge.application(), sockets.public, tls=tls))
         yield
 
 
@@ -233,6 +268,54 @@ def _engines(mounted: Sequence[Endpoint], clients: Mapping[Place, Client]) -> Ma
     }
 
 
+async def _audit_log(settings: Settings, telemetry: Telemetry, stack: AsyncExitStack) -> AuditLog | None:
+    file = settings.audit.file
+    if file is None and not settings.audit.stdout:
+        return None
+    try:
+        log = await stack.enter_async_context(AuditLog(file))
+    except OSError as error:
+        raise SettingsError([f"audit.file: {file}: {error.strerror}"]) from None
+    telemetry.watch_counter("nexus_audit_dropped", "Audit lines not written", lambda: {(): log.dropped})
+    return log
+
+
+@asynccontextmanager
+async def _watching(watched: Sequence[Watched], telemetry: Telemetry) -> AsyncIterator[Watch]:
+    loop = asyncio.get_running_loop()
+    async with Watch(watched) as watch:
+        telemetry.watch_counter("nexus_reloads", "Changed files taken over, or refused", lambda: _reloads(watch))
+        telemetry.watch_gauge("nexus_reload_trouble", "Files that are not in force", lambda: _trouble(watched, watch))
+        loop.add_signal_handler(signal.SIGHUP, watch.look_now)
+        try:
+            yield watch
+        finally:
+            loop.remove_signal_handler(signal.SIGHUP)
+
+
+def _reloads(watch: Watch) -> Mapping[tuple[tuple[str, str], ...], float]:
+    taken = watch.taken().items()
+    return {(("file", name), ("outcome", "taken" if good else "refused")): count for (name, good), count in taken}
+
+
+def _trouble(watched: Sequence[Watched], watch: Watch) -> Mapping[tuple[tuple[str, str], ...], float]:
+    trouble = watch.trouble()
+    return {(("file", each.name),): float(each.name in trouble) for each in watched}
+
+
+def _dispatch_limits(limits: LimitSettings, at_start: LimitSettings) -> DispatchLimits:
+    return DispatchLimits(
+        request_timeout=limits.request_timeout,
+        max_request_timeout=limits.max_request_timeout,
+        # Handlers and polls have theirs for good.
+        result_wait=at_start.result_wait,
+    )
+
+
+def _protocol_limits(limits: LimitSettings) -> Limits:
+    return Limits(name_bytes=limits.name_bytes, callback_bytes=limits.callback_bytes)
+
+
 def _permission_issuers(settings: Settings) -> frozenset[str]:
     return frozenset(issuer.issuer for issuer in settings.issuers if issuer.require_permissions)
 
@@ -248,9 +331,9 @@ def _connection_limits(limits: LimitSettings) -> ConnectionLimits:
     )
 
 
-def _url_of(sock: socket) -> str:
+def _url_of(sock: socket, scheme: str) -> str:
     host, port = sock.getsockname()[:2]
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 @contextmanager

@@ -16,10 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import FrameType
 
+    from gateway.live import ConfigSource
+
 _BACKLOG = 1024
 
 
-def run(settings: Settings, environ: Mapping[str, str], *, processes: int = 1) -> int:
+def run(
+    settings: Settings, environ: Mapping[str, str], *, processes: int = 1, source: ConfigSource | None = None
+) -> int:
     """Serve until a signal says to stop; the exit code.
 
     With several processes each has an admin listener of its own, on consecutive ports: their metrics are their own.
@@ -30,9 +34,9 @@ def run(settings: Settings, environ: Mapping[str, str], *, processes: int = 1) -
     """
     public = _bind("server.port", settings.server.host, settings.server.port)
     if processes == 1:
-        asyncio.run(serve(settings, environ, _sockets(settings, public, 0)))
+        asyncio.run(serve(settings, environ, _sockets(settings, public, 0), source))
         return 0
-    return _supervise(settings, environ, public, processes)
+    return _supervise(settings, environ, public, processes, source)
 
 
 def run_worker(settings: Settings, environ: Mapping[str, str]) -> int:
@@ -45,22 +49,28 @@ def run_worker(settings: Settings, environ: Mapping[str, str]) -> int:
     return 0
 
 
-def _supervise(settings: Settings, environ: Mapping[str, str], public: socket.socket, processes: int) -> int:
+def _supervise(
+    settings: Settings, environ: Mapping[str, str], public: socket.socket, processes: int, source: ConfigSource | None
+) -> int:
     # Fork, so that the children inherit the listening socket; nothing has started a thread yet.
     context = multiprocessing.get_context("fork")
     children = [
-        context.Process(target=_child, args=(settings, environ, public, index), name=f"gateway-{index}")
+        context.Process(target=_child, args=(settings, environ, public, index, source), name=f"gateway-{index}")
         for index in range(processes)
     ]
     for child in children:
         child.start()
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        del number, frame
+    def tell(number: int) -> None:
         for child in children:
             if child.pid is not None and child.is_alive():
-                os.kill(child.pid, signal.SIGTERM)
+                os.kill(child.pid, number)
 
+    def stop(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        tell(signal.SIGTERM)
+
+    signal.signal(signal.SIGHUP, lambda number, _: tell(number))
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     multiprocessing.connection.wait([child.sentinel for child in children])
@@ -71,8 +81,10 @@ def _supervise(settings: Settings, environ: Mapping[str, str], public: socket.so
     return 0 if all(child.exitcode == 0 for child in children) else 1
 
 
-def _child(settings: Settings, environ: Mapping[str, str], public: socket.socket, index: int) -> None:
-    asyncio.run(serve(settings, environ, _sockets(settings, public, index)))
+def _child(
+    settings: Settings, environ: Mapping[str, str], public: socket.socket, index: int, source: ConfigSource | None
+) -> None:
+    asyncio.run(serve(settings, environ, _sockets(settings, public, index), source))
 
 
 def _sockets(settings: Settings, public: socket.socket, index: int) -> Sockets:

@@ -1,5 +1,6 @@
 """Who is calling, and may they: tokens into principals, rules and permissions into decisions."""
 
+from gateway.auth._audit import AuditLog, Auditor, id_of
 from gateway.auth._authenticator import Authenticator, KeysNotLoaded
 from gateway.auth._authorizer import Authorizer, Finding
 from gateway.auth._minting import DevIssuerFiles, MintingError, TokenMinter, generate_dev_issuer
@@ -9,6 +10,8 @@ from gateway.auth._revocations import Revocation, Revocations
 from gateway.auth._rules import denials_about, rules_about
 
 __all__ = (
+    "AuditLog",
+    "Auditor",
     "AuthenticationFailed",
     "Authenticator",
     "Authorizer",
@@ -28,5 +31,6 @@ __all__ = (
     "TokenMinter",
     "denials_about",
     "generate_dev_issuer",
+    "id_of",
     "rules_about",
 )

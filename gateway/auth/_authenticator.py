@@ -20,6 +20,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from gateway.auth._algorithms import FAMILIES
+from gateway.auth._audit import decision_id
 from gateway.auth._claims import check_binding, check_dates, check_type, principal_of
 from gateway.auth._compact import CompactToken, bearer_token, parse_compact
 from gateway.auth._keyring import Keyring
@@ -252,7 +253,9 @@ async def _fetched_key(keyring: Keyring, token: CompactToken) -> VerificationKey
 def _log_refusal(error: AuthenticationFailed | KeysUnavailable, token: CompactToken | None) -> None:
     issuer = printable(token.claims.get("iss") if token is not None else None)
     key_id = printable(token.key_id if token is not None else None)
-    _log.info("refused a token: %s, issuer %s, kid %s", error.reason, issuer, key_id)
+    error.decision_id = decision_id(error.reason, issuer, key_id)
+    extra = {"decision_id": error.decision_id}
+    _log.info("refused a token: %s, issuer %s, kid %s", error.reason, issuer, key_id, extra=extra)
 
 
 async def _end(task: asyncio.Task[None]) -> None:

@@ -69,7 +69,9 @@ _SENTENCES = {
 
 
 class AuthenticationFailed(HandlerError):
-    """UNAUTHENTICATED: the caller must come back with another token; ``reason`` is for the log."""
+    """UNAUTHENTICATED: the caller must come back with another token; ``reason`` and ``decision_id`` are for the log."""
+
+    decision_id = ""
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(_SENTENCES[reason], type=HandlerErrorType.UNAUTHENTICATED)
@@ -78,6 +80,8 @@ class AuthenticationFailed(HandlerError):
 
 class KeysUnavailable(HandlerError):
     """UNAVAILABLE: nobody can say whether the token is good while its issuer's keys cannot be had; worth a retry."""
+
+    decision_id = ""
 
     def __init__(self) -> None:
         super().__init__(

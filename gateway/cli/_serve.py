@@ -7,14 +7,20 @@ from typing import TYPE_CHECKING
 
 from gateway import processes as gateway_processes
 from gateway.cli._options import add_config, port, processes, settings_of
+from gateway.live import ConfigSource
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
+    from gateway.settings import Settings
+
 
 def configure(parser: ArgumentParser) -> None:
     """Describe the command's options."""
-    parser.description = "Run the gateway against the engines that FILE names, until SIGTERM or SIGINT."
+    parser.description = (
+        "Run the gateway against the engines that FILE names, until SIGTERM or SIGINT.\n"
+        "When FILE changes, or on SIGHUP, issuers, rules and limits are taken over without a restart."
+    )
     parser.epilog = "example:\n  nexus-gateway serve --config config/gateway.yaml --port 8080"
     add_config(parser)
     parser.add_argument("--host", metavar="H", help="listen on this address instead of the configured one")
@@ -27,5 +33,9 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Serve, and return the exit code."""
-    settings = settings_of(arguments).listening_on(host=arguments.host, port=arguments.port)
-    return gateway_processes.run(settings, os.environ, processes=arguments.processes)
+
+    def read() -> Settings:
+        return settings_of(arguments).listening_on(host=arguments.host, port=arguments.port)
+
+    source = ConfigSource(path=arguments.config, read=read)
+    return gateway_processes.run(read(), os.environ, processes=arguments.processes, source=source)

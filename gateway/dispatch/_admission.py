@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from nexusrpc import HandlerError, HandlerErrorType
 
-from gateway.auth import AuthenticationFailed
+from gateway.auth import Auditor, AuthenticationFailed, KeysUnavailable
 from gateway.dispatch._call import Call, DispatchLimits, Incoming
 from gateway.dispatch._errors import NOT_MOUNTED, not_found
-from gateway.model import OperationAddress, Principal, Verb
+from gateway.model import Decision, OperationAddress, Principal, Verb
 from gateway.protocol import CancelOperation, FetchInfo, FetchResult, NexusRequest, StartOperation
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from gateway.auth import Authenticator, Authorizer
     from gateway.engines import Engine
-    from gateway.registry import Registry
+    from gateway.registry import MountedEndpoint, Registry
     from gateway.telemetry import Telemetry
 
 _VERBS: Mapping[type, Verb] = {
@@ -42,13 +42,16 @@ class Admission:
         engines: Mapping[str, Engine],
         telemetry: Telemetry,
         limits: DispatchLimits,
+        auditor: Auditor | None = None,
     ) -> None:
         self._authenticator = authenticator
         self._authorizer = authorizer
         self._registry = registry
         self._engines = engines
         self._telemetry = telemetry
-        self._limits = limits
+        self._auditor = auditor or Auditor()
+        self.limits = limits
+        """May be replaced at any time."""
 
     async def admit(self, incoming: Incoming) -> Call:
         """Authenticate, resolve, authorize, and set the deadline.
@@ -57,19 +60,18 @@ class Admission:
             HandlerError: UNAUTHENTICATED, NOT_FOUND or UNAUTHORIZED; UNAVAILABLE while an issuer's keys cannot be had.
         """
         request = incoming.request
-        principal = await self._authenticate(incoming)
-        mounted = self._registry.resolve(incoming.endpoint)
+        verb = _VERBS[type(request)]
         address = OperationAddress(incoming.endpoint, request.service, request.operation)
-        if mounted is None or request.service not in mounted.services:
-            raise not_found(NOT_MOUNTED)
-        decision = self._authorizer.authorize(principal, mounted.endpoint, address, _VERBS[type(request)])
-        if not decision.visible:
+        principal = await self._authenticate(incoming, address, verb)
+        mounted = self._registry.resolve(incoming.endpoint)
+        decision = self._decide(incoming, principal, mounted, address, verb)
+        if mounted is None or not decision.visible:
             raise not_found(NOT_MOUNTED)
         if mounted.operation(request.service, request.operation) is None:
             raise not_found("the service has no such operation")
         incoming.span.name(address.endpoint, address.service, address.operation)
         if not decision.allowed:
-            raise HandlerError("the caller may not do this", type=HandlerErrorType.UNAUTHORIZED)
+            raise _refusal(decision)
         return Call(
             incoming=incoming,
             principal=principal,
@@ -79,16 +81,54 @@ class Admission:
             deadline=asyncio.get_running_loop().time() + self._time_limit(request).total_seconds(),
         )
 
-    async def _authenticate(self, incoming: Incoming) -> Principal:
+    async def _authenticate(self, incoming: Incoming, address: OperationAddress, verb: Verb) -> Principal:
         try:
-            return await self._authenticator.authenticate(incoming.authorization)
-        except AuthenticationFailed as error:
-            self._telemetry.authentication_failure(error.reason)
+            return await self._authenticator.authenticate(incoming.authorization, incoming.certificate)
+        except (AuthenticationFailed, KeysUnavailable) as error:
+            if isinstance(error, AuthenticationFailed):
+                self._telemetry.authentication_failure(error.reason)
+            self._auditor.unauthenticated(
+                error.decision_id,
+                error.reason,
+                address,
+                verb,
+                trace_id=incoming.span.trace_id,
+                request_id=incoming.request_id,
+            )
             raise
+
+    def _decide(
+        self,
+        incoming: Incoming,
+        principal: Principal,
+        mounted: MountedEndpoint | None,
+        address: OperationAddress,
+        verb: Verb,
+    ) -> Decision:
+        if mounted is None:
+            decision = Decision(allowed=False, visible=False, reason="no such endpoint")
+        else:
+            decision = self._authorizer.authorize(principal, mounted.endpoint, address, verb)
+        self._auditor.decided(
+            principal,
+            address,
+            verb,
+            decision,
+            target=None if mounted is None else mounted.endpoint.namespace,
+            trace_id=incoming.span.trace_id,
+            request_id=incoming.request_id,
+        )
+        return decision
 
     def _time_limit(self, request: NexusRequest) -> timedelta:
         if request.request_timeout is not None:
-            return min(request.request_timeout, self._limits.max_request_timeout)
+            return min(request.request_timeout, self.limits.max_request_timeout)
         if isinstance(request, FetchResult):
-            return self._limits.result_wait
-        return self._limits.request_timeout
+            return self.limits.result_wait
+        return self.limits.request_timeout
+
+
+def _refusal(decision: Decision) -> HandlerError:
+    if decision.paused:
+        return HandlerError("the operation is stopped for now; try again later", type=HandlerErrorType.UNAVAILABLE)
+    return HandlerError("the caller may not do this", type=HandlerErrorType.UNAUTHORIZED)

@@ -44,6 +44,8 @@ class Incoming:
     authorization: Sequence[str]
     body: Body
     span: RequestSpan
+    certificate: str | None = None
+    """Thumbprint of the client certificate of the connection (RFC 8705 section 3.1)."""
 
     @property
     def correlation(self) -> Mapping[str, str]:

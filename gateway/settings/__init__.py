@@ -1,9 +1,12 @@
 """The configuration: one YAML file, environment variables over it, and the gateway's own values out of it."""
 
+from gateway.settings._access import load_revocations, load_stops
 from gateway.settings._border import endpoints, issuer_policies, signing_seeds, token_keys, token_minter
 from gateway.settings._faults import SettingsError
-from gateway.settings._loading import load_settings
+from gateway.settings._loading import load_document, load_settings
 from gateway.settings._models import (
+    AccessSettings,
+    AuditSettings,
     CallbackRuleSettings,
     CallbackSettings,
     DeliverySettings,
@@ -12,7 +15,9 @@ from gateway.settings._models import (
     IssuerSettings,
     KeyRefreshSettings,
     LimitSettings,
+    ListenerTlsSettings,
     RuleSettings,
+    Section,
     ServerSettings,
     Settings,
     SigningKeySettings,
@@ -25,6 +30,8 @@ from gateway.settings._schema import settings_schema
 from gateway.settings._values import parse_duration
 
 __all__ = (
+    "AccessSettings",
+    "AuditSettings",
     "CallbackRuleSettings",
     "CallbackSettings",
     "DeliverySettings",
@@ -33,7 +40,9 @@ __all__ = (
     "IssuerSettings",
     "KeyRefreshSettings",
     "LimitSettings",
+    "ListenerTlsSettings",
     "RuleSettings",
+    "Section",
     "ServerSettings",
     "Settings",
     "SettingsError",
@@ -44,7 +53,10 @@ __all__ = (
     "TokenSettings",
     "endpoints",
     "issuer_policies",
+    "load_document",
+    "load_revocations",
     "load_settings",
+    "load_stops",
     "parse_duration",
     "settings_schema",
     "signing_seeds",

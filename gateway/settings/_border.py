@@ -33,6 +33,7 @@ def _endpoint(name: str, endpoint: EndpointSettings) -> Endpoint:
         task_queue=endpoint.task_queue,
         services=endpoint.services,
         allow=tuple(_rule(rule) for rule in endpoint.allow),
+        deny=tuple(_rule(rule) for rule in endpoint.deny),
     )
 
 
@@ -41,8 +42,10 @@ def _rule(rule: RuleSettings) -> Rule:
         issuers=rule.issuers,
         namespaces=rule.namespaces,
         subjects=rule.subjects,
+        claims=rule.claims,
         operations=rule.operations,
         verbs=rule.verbs,
+        shadow=rule.shadow,
     )
 
 

@@ -87,6 +87,21 @@ def _client_certificate_is_whole(tree: Tree) -> Iterator[Fault]:
             yield Fault(("engines", name, "tls"), "needs both of cert_file and key_file, or none")
 
 
+def _client_certificates_can_be_checked(tree: Tree) -> Iterator[Fault]:
+    tls = _mapping(_mapping(tree.get("server")).get("tls"))
+    asked = tls.get("client_cert") in ("optional", "required")
+    if asked and tls.get("client_ca_file") is None:
+        yield Fault(("server", "tls", "client_ca_file"), "is required where client certificates are asked for")
+    if not asked and tls.get("client_ca_file") is not None:
+        yield Fault(("server", "tls", "client_cert"), "must be optional or required where client_ca_file is set")
+
+
+def _one_audit_log(tree: Tree) -> Iterator[Fault]:
+    audit = _mapping(tree.get("audit"))
+    if audit.get("file") is not None and audit.get("stdout") is True:
+        yield Fault(("audit",), "needs either file or stdout: true, not both")
+
+
 def _listeners_differ(tree: Tree) -> Iterator[Fault]:
     server = _mapping(tree.get("server"))
     port, admin_port = server.get("port", 8080), server.get("admin_port", 8081)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from gateway.settings._checks import cross_faults
 from gateway.settings._environment import overlay
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+_Model = TypeVar("_Model", bound=BaseModel)
+
 
 def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
     """The settings of the YAML file at ``path`` with ``NEXUS_GATEWAY__…`` variables of ``environ`` over it.
@@ -25,14 +27,8 @@ def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
         SettingsError: with one line for each fault of the file, the environment and both together.
     """
     root = shape_of(Settings)
-    try:
-        tree = read_tree(path.read_bytes())
-    except OSError as error:
-        raise SettingsError([f"{path}: cannot be read: {error.strerror or 'input/output error'}"]) from None
-    except NotReadable as error:
-        raise SettingsError(render(error.faults, str(path), {})) from None
-    merged = overlay(tree, root, environ)
-    settings, faults = _validate(merged.tree, root, path.absolute().parent)
+    merged = overlay(_tree(path), root, environ)
+    settings, faults = _validate(Settings, merged.tree, root, path.absolute().parent)
     faults += cross_faults(merged.tree)
     lines = (*merged.faults, *render(faults, str(path), merged.origins))
     if lines or settings is None:
@@ -40,11 +36,35 @@ def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
     return settings
 
 
-def _validate(tree: dict[str, Any], root: Shape, directory: Path) -> tuple[Settings | None, list[Fault]]:
+def load_document(path: Path, model: type[_Model]) -> _Model:
+    """The YAML file at ``path`` as ``model``; its relative paths start at its own directory.
+
+    Raises:
+        SettingsError: with one line for each fault.
+    """
+    root = shape_of(model)
+    document, faults = _validate(model, _tree(path), root, path.absolute().parent)
+    if document is None:
+        raise SettingsError(render(faults, str(path), {}))
+    return document
+
+
+def _tree(path: Path) -> dict[str, Any]:
+    try:
+        return read_tree(path.read_bytes())
+    except OSError as error:
+        raise SettingsError([f"{path}: cannot be read: {error.strerror or 'input/output error'}"]) from None
+    except NotReadable as error:
+        raise SettingsError(render(error.faults, str(path), {})) from None
+
+
+def _validate(
+    model: type[_Model], tree: dict[str, Any], root: Shape, directory: Path
+) -> tuple[_Model | None, list[Fault]]:
     # A section whose keys are all commented out is one that is not there.
     given = {key: value for key, value in tree.items() if value is not None}
     try:
-        return Settings.model_validate(given, context={"directory": directory}), []
+        return model.model_validate(given, context={"directory": directory}), []
     except ValidationError as error:
         return None, without_echoes(list(_in_own_words(error, root)))
 

@@ -7,7 +7,7 @@ wrong key never hides another. The descriptions are what ``nexus-gateway config 
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from gateway.model import Verb
 from gateway.settings._values import (
@@ -27,6 +27,7 @@ from gateway.settings._values import (
     SegmentName,
     VariableName,
     WebUrl,
+    as_claim_texts,
 )
 
 Algorithm = Literal["ES256", "RS256", "EdDSA", "Ed25519"]
@@ -35,13 +36,31 @@ _FAMILIES = {"ES256": "EC", "RS256": "RSA", "EdDSA": "OKP", "Ed25519": "OKP"}
 _LONGEST_ATTEMPT = timedelta(seconds=5)
 
 Globs = Annotated[tuple[Name, ...], Field(min_length=1)]
+ClaimGlobs = Annotated[Globs, BeforeValidator(as_claim_texts)]
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """A mapping of keys to values; a key that is not known is a fault."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=False)
 
 
-class ServerSettings(_Section):
+class ListenerTlsSettings(Section):
+    """TLS of the public listener. The files are read again when they change."""
+
+    cert_file: ConfigPath = Field(description="PEM file of the certificate, followed by those of its issuers.")
+    key_file: ConfigPath = Field(description="PEM file of the certificate's key.")
+    client_ca_file: ConfigPath | None = Field(
+        default=None, description="PEM file of the certificate authorities of client certificates."
+    )
+    client_cert: Literal["none", "optional", "required"] = Field(
+        default="none",
+        description="Whether clients are asked for a certificate, and whether they must have one. A token that is "
+        "bound to a certificate (cnf, x5t#S256) counts only over a connection with that certificate.",
+    )
+
+
+class ServerSettings(Section):
     """Where the gateway listens, and how the engine reaches it."""
 
     host: Name = Field(default="127.0.0.1", description="Address to listen on.", examples=["127.0.0.1", "0.0.0.0"])  # noqa: S104 - an example of what a container needs
@@ -56,13 +75,17 @@ class ServerSettings(_Section):
         examples=["https://nexus.example.com"],
     )
 
+    tls: ListenerTlsSettings | None = Field(
+        default=None, description="Serve https; leave out where something in front of the gateway does."
+    )
+
     @field_validator("public_url")
     @classmethod
     def _without_trailing_slash(cls, value: str | None) -> str | None:
         return value.rstrip("/") if value else value
 
 
-class KeyRefreshSettings(_Section):
+class KeyRefreshSettings(Section):
     """How an issuer's keys are kept fresh; the provider's Cache-Control decides within these bounds."""
 
     min_interval: PositiveDuration = Field(
@@ -82,7 +105,7 @@ class KeyRefreshSettings(_Section):
     timeout: PositiveDuration = Field(default=timedelta(seconds=5), description="Time limit of one fetch, all in all.")
 
 
-class IssuerSettings(_Section):
+class IssuerSettings(Section):
     """An issuer of accepted tokens. Exactly one of jwks_file, jwks_uri and discovery tells where its keys are."""
 
     issuer: Name = Field(description="The exact text of the iss claim.", examples=["https://issuer.example.com"])
@@ -139,7 +162,7 @@ class IssuerSettings(_Section):
         return value
 
 
-class TlsSettings(_Section):
+class TlsSettings(Section):
     """TLS to the engine. An empty mapping means TLS with the system's certificate authorities."""
 
     ca_file: ConfigPath | None = Field(default=None, description="PEM file of the certificate authorities to trust.")
@@ -148,7 +171,7 @@ class TlsSettings(_Section):
     server_name: Name | None = Field(default=None, description="Name to expect in the server's certificate.")
 
 
-class EngineSettings(_Section):
+class EngineSettings(Section):
     """A server that runs the operations."""
 
     type: Literal["temporal"] = Field(default="temporal", description="The kind of engine.")
@@ -159,14 +182,20 @@ class EngineSettings(_Section):
     tls: TlsSettings | None = Field(default=None, description="Connect with TLS; leave out for a plain connection.")
 
 
-class RuleSettings(_Section):
-    """One allow rule. Every selector that is given must match; one that is left out matches everything."""
+class Selectors(Section):
+    """Who, what and how. Every selector that is given must match; one that is left out matches everything."""
 
     issuers: Globs | None = Field(default=None, description="Globs of the caller's issuer.")
     namespaces: Globs | None = Field(
         default=None, description="Globs of the caller's own namespace.", examples=[["checkout"]]
     )
     subjects: Globs | None = Field(default=None, description="Globs of the caller's subject.")
+    claims: dict[Name, ClaimGlobs] | None = Field(
+        default=None,
+        min_length=1,
+        description="Globs of claims of the caller's token, by the claim's name; of a list one item must match.",
+        examples=[{"team": "payments"}],
+    )
     operations: Globs | None = Field(
         default=None, description="Globs of service/operation.", examples=[["orders.v1/*"]]
     )
@@ -175,7 +204,15 @@ class RuleSettings(_Section):
     )
 
 
-class EndpointSettings(_Section):
+class RuleSettings(Selectors):
+    """One allow or deny rule. Every selector that is given must match; one that is left out matches everything."""
+
+    shadow: bool = Field(
+        default=False, description="Decide nothing by this rule; log what it would have done to a request."
+    )
+
+
+class EndpointSettings(Section):
     """A mounted endpoint: where its handlers run, which services it exposes, who may call them."""
 
     engine: Name = Field(description="Name of one of the engines.")
@@ -190,6 +227,9 @@ class EndpointSettings(_Section):
         default=(),
         description="Who may call; the first rule that matches lets the request in, and without one nobody may.",
     )
+    deny: tuple[RuleSettings, ...] = Field(
+        default=(), description="Who may not, whatever the allow rules say: a deny rule wins."
+    )
 
     @field_validator("services")
     @classmethod
@@ -199,7 +239,7 @@ class EndpointSettings(_Section):
         return value
 
 
-class TokenKeySettings(_Section):
+class TokenKeySettings(Section):
     """A key that seals operation tokens."""
 
     id: KeyId = Field(description="Stands in every token; letters, digits, _ and -.", examples=["k1"])
@@ -209,7 +249,7 @@ class TokenKeySettings(_Section):
     )
 
 
-class TokenSettings(_Section):
+class TokenSettings(Section):
     """How operation tokens are sealed."""
 
     keys: tuple[TokenKeySettings, ...] = Field(
@@ -217,7 +257,7 @@ class TokenSettings(_Section):
     )
 
 
-class CallbackRuleSettings(_Section):
+class CallbackRuleSettings(Section):
     """Further destinations: for some callers, or in networks that are not public. All selectors given must match."""
 
     allow: tuple[CallbackPattern, ...] = Field(
@@ -234,7 +274,7 @@ class CallbackRuleSettings(_Section):
     endpoints: Globs | None = Field(default=None, description="Globs of the endpoint's name.")
 
 
-class SigningKeySettings(_Section):
+class SigningKeySettings(Section):
     """A key that signs callbacks."""
 
     id: KeyId = Field(description="The kid of the public key; letters, digits, _ and -.", examples=["s1"])
@@ -244,7 +284,7 @@ class SigningKeySettings(_Section):
     )
 
 
-class DeliverySettings(_Section):
+class DeliverySettings(Section):
     """Where callbacks wait that cannot be delivered at once, and how long they are tried."""
 
     engine: Name | None = Field(
@@ -263,7 +303,7 @@ class DeliverySettings(_Section):
     worker: bool = Field(default=True, description="Whether serve and worker run what delivers them.")
 
 
-class CallbackSettings(_Section):
+class CallbackSettings(Section):
     """Destinations of completions."""
 
     allow: tuple[CallbackPattern, ...] = Field(
@@ -296,13 +336,31 @@ class CallbackSettings(_Section):
         return value
 
 
-class TelemetrySettings(_Section):
+class TelemetrySettings(Section):
     """How the gateway names itself to the collector; the exporter is set by the standard OTEL_ variables."""
 
     service_name: Name = Field(default="nexus-gateway", description="The resource attribute service.name.")
 
 
-class LimitSettings(_Section):
+class AccessSettings(Section):
+    """Files that take callers' access away while the gateway runs; they are read again when they change."""
+
+    revocations_file: ConfigPath | None = Field(
+        default=None, description="A YAML file with the list `revocations` of tokens that count no longer."
+    )
+    stops_file: ConfigPath | None = Field(
+        default=None, description="A YAML file with the list `stops` of callers and operations that are stopped."
+    )
+
+
+class AuditSettings(Section):
+    """The audit log: one JSON line for each decision. Without file and stdout there is none."""
+
+    file: ConfigPath | None = Field(default=None, description="File to append to; it is reopened when it is rotated.")
+    stdout: bool = Field(default=False, description="Write to standard output; the gateway's own log is elsewhere.")
+
+
+class LimitSettings(Section):
     """What one request, one caller or one process may use."""
 
     body: ByteSize = Field(default=2 << 20, description="Largest request body.")
@@ -343,7 +401,7 @@ class LimitSettings(_Section):
     )
 
 
-class Settings(_Section):
+class Settings(Section):
     """The whole configuration of a Nexus gateway."""
 
     server: ServerSettings = Field(default=ServerSettings(), description="The listener.")
@@ -354,6 +412,8 @@ class Settings(_Section):
     )
     tokens: TokenSettings = Field(description="Sealing of operation tokens.")
     callbacks: CallbackSettings = Field(default=CallbackSettings(), description="Where completions may be delivered.")
+    access: AccessSettings = Field(default=AccessSettings(), description="Revoked tokens, and what is stopped.")
+    audit: AuditSettings = Field(default=AuditSettings(), description="Every decision on record.")
     telemetry: TelemetrySettings = Field(default=TelemetrySettings(), description="Traces, metrics and logs.")
     plugins: tuple[PluginName, ...] = Field(
         default=(),

@@ -63,6 +63,18 @@ def parse_size(value: object) -> object:
     return int(found[1]) * _SIZE_UNITS[found[2]]
 
 
+def as_claim_texts(value: object) -> object:
+    """A claim's value, or a list of them, as the texts that claims are compared by: ``true``, ``3``, ``payments``."""
+    items = value if isinstance(value, list | tuple) else (value,)
+    return tuple(_as_claim_text(item) for item in items)
+
+
+def _as_claim_text(value: object) -> object:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int) else value
+
+
 def is_loopback(host: str | None) -> bool:
     """Whether a URL's host can only mean this machine; the one place where plain http is good enough for keys."""
     if host is None:

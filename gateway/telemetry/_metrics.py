@@ -29,6 +29,10 @@ _LATENCY_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0
 _CONSTANT: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
+Labels = tuple[tuple[str, str], ...]
+"""Names and values of a series' labels."""
+
+
 class RequestKey(NamedTuple):
     """The labels of one finished request."""
 
@@ -43,6 +47,7 @@ class Metrics:
     """Everything that is counted, by the names of section 7."""
 
     def __init__(self, meter: Meter) -> None:
+        self._meter = meter
         self._requests: Counter[RequestKey] = Counter()
         self._errors: Counter[tuple[str, str]] = Counter()
         self._deliveries: Counter[str] = Counter()
@@ -95,6 +100,15 @@ class Metrics:
     def watch_key_ages(self, ages: Callable[[], Mapping[str, float]]) -> None:
         """Ask ``ages`` at each collection: seconds since the keys were fetched, by issuer. Called from any thread."""
         self._key_ages = ages
+
+    def watch(self, name: str, description: str, read: Callable[[], Mapping[Labels, float]], *, counter: bool) -> None:
+        """Ask ``read`` at each collection for values by their labels, which are constants; called from any thread."""
+
+        def observe(_: CallbackOptions) -> Iterable[Observation]:
+            return [Observation(value, dict(labels)) for labels, value in read().items()]
+
+        create = self._meter.create_observable_counter if counter else self._meter.create_observable_gauge
+        create(name, [observe], description=description)
 
     # Readers collect on threads of their own. Copying a dictionary is atomic, iterating over one that grows is not.
 

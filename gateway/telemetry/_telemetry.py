@@ -11,7 +11,7 @@ from opentelemetry.trace import SpanKind, Tracer, TracerProvider
 from prometheus_client import exposition
 
 from gateway.telemetry._logs import OtlpHandler
-from gateway.telemetry._metrics import Metrics
+from gateway.telemetry._metrics import Labels, Metrics
 from gateway.telemetry._propagation import extract, inject, links_from
 from gateway.telemetry._providers import Providers, providers_from_environment
 from gateway.telemetry._spans import AttributeValue, ClientSpan, RequestSpan
@@ -161,6 +161,14 @@ class Telemetry:
     def watch_key_ages(self, ages: Callable[[], Mapping[str, float]]) -> None:
         """Report ``ages()`` (issuer to seconds since its keys were fetched) with every collection, from any thread."""
         self.metrics.watch_key_ages(ages)
+
+    def watch_counter(self, name: str, description: str, read: Callable[[], Mapping[Labels, float]]) -> None:
+        """Report the counts of ``read()``, by labels that are constants, with every collection, from any thread."""
+        self.metrics.watch(name, description, read, counter=True)
+
+    def watch_gauge(self, name: str, description: str, read: Callable[[], Mapping[Labels, float]]) -> None:
+        """Report the values of ``read()``, by labels that are constants, with every collection, from any thread."""
+        self.metrics.watch(name, description, read, counter=False)
 
     def prometheus(self) -> tuple[str, bytes]:
         """Content type and body of ``GET /metrics``."""

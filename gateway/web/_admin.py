@@ -13,6 +13,9 @@ from aiohttp import web
 Readiness = Callable[[], Awaitable[Mapping[str, str | None]]]
 """Answers each check's name with ``None`` when it passes, else with the reason."""
 
+Notices = Callable[[], Mapping[str, str]]
+"""Answers with what is not as it should be, by name, although it keeps nobody from being served."""
+
 Exposition = Callable[[], tuple[str, bytes]]
 """Answers content type and body of the metrics; called on a thread."""
 
@@ -20,11 +23,13 @@ _LOG: Final = logging.getLogger(__name__)
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 
 
-def admin_app(*, readiness: Readiness, metrics: Exposition, timeout: float = 5.0) -> web.Application:
+def admin_app(
+    *, readiness: Readiness, metrics: Exposition, notices: Notices = dict, timeout: float = 5.0
+) -> web.Application:
     """Build ``GET /livez``, ``/readyz`` and ``/metrics``.
 
     ``/livez`` says only that the loop turns. ``/readyz`` is 200 when every check passes and else 503, naming each
-    check; checks that take longer than ``timeout`` seconds together count as failed.
+    check; checks that take longer than ``timeout`` seconds together count as failed. ``notices`` stand beside them.
     """
 
     async def livez(_: web.Request) -> web.Response:
@@ -33,7 +38,11 @@ def admin_app(*, readiness: Readiness, metrics: Exposition, timeout: float = 5.0
     async def readyz(_: web.Request) -> web.Response:
         checks = await _ask(readiness, timeout)
         ready = all(reason is None for reason in checks.values())
-        body = {"ready": ready, "checks": {name: reason or "ok" for name, reason in checks.items()}}
+        body = {
+            "ready": ready,
+            "checks": {name: reason or "ok" for name, reason in checks.items()},
+            "notices": dict(notices()),
+        }
         return web.Response(
             status=200 if ready else 503,
             text=json.dumps(body),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import logging
 import uuid
@@ -78,6 +80,10 @@ class Edge:
         self._relay = relay
         self._callback_keys = json.dumps(callback_keys)
         self._telemetry = telemetry
+        self.put_in_force(limits, header_bytes=header_bytes, body_bytes=body_bytes)
+
+    def put_in_force(self, limits: Limits, *, header_bytes: int, body_bytes: int) -> None:
+        """Hold every request from now on to these limits."""
         self._limits = limits
         self._header_bytes = header_bytes
         self._body_bytes = body_bytes
@@ -114,6 +120,7 @@ class Edge:
                 authorization=headers.get_all("authorization"),
                 body=_Body(request.content, self._body_bytes),
                 span=span,
+                certificate=_thumbprint(request),
             )
             response = await self._dispatcher.dispatch(incoming)
             try:
@@ -200,6 +207,15 @@ def _outcome(response: NexusResponse) -> str:
             return response.error.state.value
         case _:
             return _OUTCOMES[type(response)]
+
+
+def _thumbprint(request: web.Request) -> str | None:
+    """The SHA-256 thumbprint of the client's certificate (RFC 8705 section 3.1), where it has shown one."""
+    connection = request.get_extra_info("ssl_object")
+    certificate = connection.getpeercert(binary_form=True) if connection is not None else None
+    if certificate is None:
+        return None
+    return base64.urlsafe_b64encode(hashlib.sha256(certificate).digest()).rstrip(b"=").decode("ascii")
 
 
 async def _expected(request: web.Request) -> web.StreamResponse | None:
