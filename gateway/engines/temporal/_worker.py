@@ -62,5 +62,9 @@ async def run_workers(clients: Mapping[str, Client], plans: Sequence[WorkerPlan]
                 task.result()
         finally:
             stopped.cancel()
+            for worker, run in zip(workers, running, strict=True):
+                # One that is still starting would never hear of a shutdown; it has nothing to finish either.
+                if not worker.is_running:
+                    run.cancel()
             await asyncio.gather(*(worker.shutdown() for worker in workers if worker.is_running))
             await asyncio.gather(*running, return_exceptions=True)
