@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from nexusrpc import Content, HandlerError, HandlerErrorType, LazyValue
@@ -18,6 +19,7 @@ from nexusrpc.handler import (
 from gateway.dispatch._cancellation import RequestCancellation
 from gateway.dispatch._outcomes import ended
 from gateway.dispatch._request_id import scoped_request_id
+from gateway.engines import ResultNotSupported
 from gateway.plugins import calling
 from gateway.protocol import (
     CancelAccepted,
@@ -116,7 +118,8 @@ class Handlers:
         value = LazyValue(serializer, content.headers, _once(content.data))
         call.engine.host(call.mounted.endpoint, context)
         with calling(call.principal):
-            result = await call.mounted.handler.start_operation(context, value)
+            with _its_own_faults():
+                result = await call.mounted.handler.start_operation(context, value)
             links = tuple(context.outbound_links)
             match result:
                 case StartOperationResultSync():
@@ -163,17 +166,43 @@ class Handlers:
         with calling(call.principal):
             async with asyncio.timeout_at(call.deadline):
                 try:
-                    await call.mounted.handler.cancel_operation(context, call.engine.handler_token(engine_token))
+                    with _its_own_faults():
+                        await call.mounted.handler.cancel_operation(context, call.engine.handler_token(engine_token))
                 except Exception as error:
                     # To cancel what has ended is no error to a Nexus caller, but may be one to the engine.
-                    if not _may_have_ended(call.engine, error) or await self._outcomes.peek(call, engine_token) is None:
+                    if not (_may_have_ended(call.engine, error) and await self._has_ended(call, engine_token)):
                         raise
+
+    async def _has_ended(self, call: Call, engine_token: str) -> bool:
+        try:
+            return await self._outcomes.peek(call, engine_token) is not None
+        except ResultNotSupported:
+            # Of a token that the handler made up, only the handler knows; what it said stands.
+            return False
 
     def _handler_headers(self, headers: Mapping[str, str]) -> Mapping[str, str]:
         # What the handler starts is a child of the gateway's span, not of the caller's.
         current = dict(headers)
         self._telemetry.inject(current)
         return current
+
+
+@contextmanager
+def _its_own_faults() -> Iterator[None]:
+    """Tell the handler's own cancellations and timeouts from those of its request, which is answered otherwise.
+
+    What a handler waits for may be canceled or too slow without the request being either. To the caller that is a
+    failure of the handler like any other, and no reason to go without an answer.
+    """
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise RuntimeError("a handler was canceled by something else than its request") from error
+    except TimeoutError as error:
+        raise RuntimeError("a time limit of the handler's own has passed") from error
 
 
 def _abandon(start: asyncio.Task[NexusResponse], deadline: float) -> None:
