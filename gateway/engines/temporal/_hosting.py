@@ -8,6 +8,7 @@ SDK keeps private. Every private name of the SDK that the gateway uses is in thi
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from functools import partial
 from typing import TYPE_CHECKING
@@ -38,6 +39,8 @@ class Host:
             thread_event=threading.Event(), async_event=asyncio.Event()
         )
         self._meter = temporalio.common.MetricMeter.noop
+        # The SDK warns of each link that it cannot use, with the URL: a caller's text, as often as a caller likes.
+        logging.getLogger(nexus_link_to_temporal_link.__module__).setLevel(logging.ERROR)
 
     def enter(
         self,
