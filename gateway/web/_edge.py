@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import logging
+import re
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("gateway.web")
 
 _VERSIONS: Final = frozenset({HttpVersion10, HttpVersion11})
+_NOT_IN_DESCRIPTIONS: Final = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")
 _VERBS: Final[Mapping[type, str]] = {
     StartOperation: "start",
     CancelOperation: "cancel",
@@ -194,9 +196,13 @@ def _answer(response: NexusResponse, form: FailureForm, span: RequestSpan) -> we
     span.outcome(_outcome(response))
     headers = CIMultiDict(encoded.headers)
     if isinstance(response, HandlerFailed) and response.error.type is HandlerErrorType.UNAUTHENTICATED:
-        # RFC 6750, section 3. The message is the gateway's own and holds neither quotes nor backslashes.
-        headers["WWW-Authenticate"] = f'Bearer error="invalid_token", error_description="{response.error.message}"'
+        headers["WWW-Authenticate"] = _challenge(response.error.message)
     return web.Response(status=encoded.status, headers=headers, body=encoded.body)
+
+
+def _challenge(message: str) -> str:
+    # RFC 6750, section 3, says what an error_description may hold; a handler's message may hold anything.
+    return f'Bearer error="invalid_token", error_description="{_NOT_IN_DESCRIPTIONS.sub("?", message)}"'
 
 
 def _outcome(response: NexusResponse) -> str:
