@@ -101,15 +101,15 @@ async def work(settings: Settings, environ: Mapping[str, str]) -> None:
         async with _telemetry(settings, environ) as telemetry, AsyncExitStack() as stack:
             plugins = load_plugins(settings, environ)
             mounted = endpoints(settings)
-            runs = [deliver_alone(settings, environ, telemetry, stop)]
+            runs = [partial(deliver_alone, settings, environ, telemetry, stop)]
             for name in settings.engines:
                 plans = worker_plans([endpoint for endpoint in mounted if endpoint.engine == name], plugins)
                 places = [(name, plan.namespace) for plan in plans]
                 connecting = clients_at(places, settings, environ, telemetry, lazy=False)
                 found = await stack.enter_async_context(connecting)
                 clients = {namespace: client for (_, namespace), client in found.items()}
-                runs.append(run_workers(clients, plans, stop))
-            await asyncio.gather(*runs)
+                runs.append(partial(run_workers, clients, plans, stop))
+            await asyncio.gather(*(run() for run in runs))
 
 
 def worker_plans(mounted: Sequence[Endpoint], plugins: Sequence[LoadedPlugin]) -> tuple[WorkerPlan, ...]:

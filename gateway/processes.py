@@ -104,7 +104,9 @@ def _bind(key: str, host: str, port: int) -> socket.socket:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(address)
         sock.listen(_BACKLOG)
-    except OSError as error:
-        raise SettingsError([f"{key}: cannot listen on {host} port {port}: {error.strerror or error}"]) from None
+    except (OSError, UnicodeError) as error:
+        # UnicodeError: a name that cannot be one of a host.
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise SettingsError([f"{key}: cannot listen on {host} port {port}: {reason or error}"]) from None
     sock.setblocking(False)
     return sock
