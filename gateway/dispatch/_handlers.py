@@ -69,10 +69,16 @@ class Handlers:
         self._public_url = public_url
         self._starts: set[asyncio.Task[NexusResponse]] = set()
 
-    async def drain(self) -> None:
-        """Wait for the starts that are under way; each ends by its own deadline."""
-        if self._starts:
-            await asyncio.wait(self._starts)
+    async def drain(self, seconds: float) -> None:
+        """Wait for the starts that are under way, and cancel those that have not ended in time."""
+        if not self._starts:
+            return
+        _, late = await asyncio.wait(self._starts, timeout=seconds)
+        for start in late:
+            start.cancel()
+        if late:
+            _logger.warning("%d starts had not ended when it was time to stop", len(late))
+            await asyncio.wait(late, timeout=seconds)
 
     async def start(self, call: Call, request: StartOperation) -> NexusResponse:
         """Start an operation; with ``Prefer: wait``, wait for its end a while.

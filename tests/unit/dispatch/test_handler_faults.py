@@ -111,6 +111,9 @@ class Jobs:
         assert isinstance(started, OperationStarted)
         return started
 
+    async def drain(self, seconds: float) -> None:
+        await self._handlers.drain(seconds)
+
     async def cancel(self, token: str) -> None:
         request = CancelOperation(service=_ADDRESS.service, operation=_ADDRESS.operation, token=token)
         await self._handlers.cancel(self._call(request), request)
@@ -170,5 +173,22 @@ async def test_a_cancel_whose_caller_goes_away_is_canceled(nowhere: Client) -> N
     request = asyncio.create_task(jobs.cancel((await jobs.start()).token))
     await begun.wait()
     request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+
+
+async def test_a_start_that_does_not_end_does_not_keep_the_gateway_from_stopping(nowhere: Client) -> None:
+    """It may have a minute by its own deadline; whoever stops the gateway waits for half of that."""
+    begun = asyncio.Event()
+
+    async def forever() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    jobs = Jobs(nowhere, on_start=forever)
+    request = asyncio.create_task(jobs.start())
+    await begun.wait()
+    async with asyncio.timeout(2):
+        await jobs.drain(0.05)
     with pytest.raises(asyncio.CancelledError):
         await request
