@@ -28,6 +28,8 @@ _COMMANDS: Final[Mapping[str, _Command]] = MappingProxyType(
         "serve": _Command(summary="run the gateway", module="_serve"),
         "worker": _Command(summary="run the workflows and activities of the installed plugins", module="_worker"),
         "check": _Command(summary="validate configuration and plugins; say who may do what", module="_check"),
+        "explain": _Command(summary="say why a request is let in, or is not", module="_explain"),
+        "policy": _Command(summary="put the rules to the test", module="_policy"),
         "token": _Command(summary="mint a token for development", module="_token"),
         "callbacks": _Command(summary="show and repeat completions that could not be delivered", module="_callbacks"),
         "config": _Command(summary="describe the configuration", module="_config"),

@@ -27,13 +27,14 @@ from gateway.settings._models import (
     TokenSettings,
 )
 from gateway.settings._schema import settings_schema
-from gateway.settings._values import parse_duration
+from gateway.settings._values import ConfigPath, Name, parse_duration
 
 __all__ = (
     "AccessSettings",
     "AuditSettings",
     "CallbackRuleSettings",
     "CallbackSettings",
+    "ConfigPath",
     "DeliverySettings",
     "EndpointSettings",
     "EngineSettings",
@@ -41,6 +42,7 @@ __all__ = (
     "KeyRefreshSettings",
     "LimitSettings",
     "ListenerTlsSettings",
+    "Name",
     "RuleSettings",
     "Section",
     "ServerSettings",

@@ -13,7 +13,7 @@ import yaml
 from gateway.auth import generate_dev_issuer
 from gateway.cli import main
 
-COMMANDS = ["demo", "dev", "serve", "worker", "check", "token", "config"]
+COMMANDS = ["demo", "dev", "serve", "worker", "check", "explain", "policy", "token", "config"]
 CONFIG = {
     "issuers": [
         {
