@@ -233,7 +233,7 @@ async def _gateway(
         drain = limits.drain.total_seconds()
         serve_on = partial(listening, limits=_connection_limits(limits), drain=drain * _REQUESTS_SHARE)
         if sockets.admin is not None:
-            ready = partial(_readiness, authenticator, registry, engines, mounted)
+            ready = partial(_readiness, authenticator, registry, engines, mounted, draining)
             admin = admin_app(
                 readiness=ready,
                 metrics=telemetry.prometheus,
@@ -250,8 +250,15 @@ async def _gateway(
 
 
 async def _readiness(
-    authenticator: Authenticator, registry: Registry, engines: Mapping[str, Engine], mounted: Sequence[Endpoint]
+    authenticator: Authenticator,
+    registry: Registry,
+    engines: Mapping[str, Engine],
+    mounted: Sequence[Endpoint],
+    draining: asyncio.Event,
 ) -> Mapping[str, str | None]:
+    if draining.is_set():
+        # A load balancer is to send its requests elsewhere; what else is well or not is of no interest any more.
+        return {"gateway": "is stopping"}
     checks: dict[str, str | None] = {f"keys {name}": reason for name, reason in authenticator.status().items()}
     checks["plugins"] = None if registry.endpoints() else "no endpoint is mounted"
     reports = await asyncio.gather(
