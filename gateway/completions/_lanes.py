@@ -57,9 +57,9 @@ class Lanes:
         if waiting > 0:
             return waiting
         # Behind a breaker that has just let go, one attempt shows whether the destination is back.
-        room = 1 if lane.failures >= self._patience else self._room
-        if lane.in_flight >= room:
-            return _BUSY_SECONDS
+        probing = lane.failures >= self._patience
+        if lane.in_flight >= (1 if probing else self._room):
+            return lane.cooldown if probing else _BUSY_SECONDS
         lane.in_flight += 1
         return None
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from nexusrpc import Content, HandlerError, HandlerErrorType
@@ -44,6 +45,8 @@ _logger = logging.getLogger("gateway.completions")
 _MAX_HOPS: Final = 3
 # Temporal waits ten seconds for the answer.
 _DEADLINE_SECONDS: Final = 9.0
+_FIRST_DELAY_SECONDS: Final = 1.0
+_LONGEST_FIRST_DELAY_SECONDS: Final = 60.0
 
 
 class Relay:
@@ -151,6 +154,7 @@ class Relay:
             traceparent=shipment.traceparent,
             refused=refused,
             tries=0 if report.attempt is Attempt.DEFERRED else 1,
+            delay=timedelta() if refused else _first_delay(report),
         )
 
 
@@ -178,3 +182,8 @@ def _hops(headers: Headers) -> int:
 def _origin(url: str) -> str:
     scheme, _, rest = url.partition("://")
     return f"{scheme}://{rest.partition('/')[0].partition('?')[0]}"
+
+
+def _first_delay(report: Report) -> timedelta:
+    asked = min(report.retry_after or 0.0, _LONGEST_FIRST_DELAY_SECONDS)
+    return timedelta(seconds=max(_FIRST_DELAY_SECONDS, asked))

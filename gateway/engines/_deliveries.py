@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from gateway.model import Endpoint
 
@@ -19,7 +20,8 @@ class Parcel:
 
     ``about`` is what its operators may read: endpoint, service, operation, namespace, destination. ``traceparent`` is
     that of the start. ``refused`` says why the destination refused it for good, where it did: then the parcel is only
-    kept to be seen, and to be delivered again when somebody asks for it. ``tries`` is how often it was tried before.
+    kept to be seen, and to be delivered again when somebody asks for it. ``tries`` is how often it was tried before,
+    and ``delay`` how long to leave it alone now.
     """
 
     id: str
@@ -28,6 +30,7 @@ class Parcel:
     traceparent: str = ""
     refused: str | None = None
     tries: int = 0
+    delay: timedelta = timedelta()
 
 
 class DeliveryQueue(Protocol):

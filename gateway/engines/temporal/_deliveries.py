@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 _TAKE: Final = timedelta(seconds=2)
 _LOOK: Final = timedelta(seconds=10)
-_FIRST_DELAY: Final = timedelta(seconds=1)
 _STATUSES: Final[Mapping[DeliveryState, tuple[str, ...]]] = {
     DeliveryState.PENDING: ("Running",),
     DeliveryState.DELIVERED: ("Completed",),
@@ -89,7 +88,7 @@ class TemporalDeliveries:
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 memo=dict(parcel.about),
-                start_delay=_FIRST_DELAY if parcel.tries and parcel.refused is None else None,
+                start_delay=parcel.delay or None,
                 static_summary=f"{parcel.about.get('service', '')}/{parcel.about.get('operation', '')}",
                 rpc_timeout=_TAKE,
             )

@@ -31,6 +31,7 @@ _REFUSED: Final = "DeliveryRefused"
 _FIRST_DELAY: Final = 1.0
 _JITTER: Final = 0.2
 _MOST_DOUBLINGS: Final = 30
+_LONGEST_DEFERRAL: Final = 60.0
 _BURIAL_TIME: Final = timedelta(seconds=10)
 
 
@@ -120,9 +121,12 @@ class DeliveryActivities:
             return Delivered(reason=tried.reason, tries=tries)
         if tried.refused:
             raise ApplicationError(tried.reason, tries, type=_REFUSED, non_retryable=True)
-        delay = _delay(order, tries, tried.retry_after if tried.made else None)
-        if not tried.made and tried.retry_after is not None:
-            delay = _spread(tried.retry_after)
+        if tried.made:
+            delay = _delay(order, tries, tried.retry_after)
+        else:
+            # Those that wait for a destination in great numbers come back at longer and longer intervals.
+            passed_over = activity.info().attempt - (tries - order.tries)
+            delay = _spread(max(tried.retry_after or 0.0, min(2.0 ** min(passed_over, 10), _LONGEST_DEFERRAL)))
         raise ApplicationError(tried.reason, tries, next_retry_delay=delay)
 
     @activity.defn(name=_BURIAL)

@@ -1,0 +1,53 @@
+"""No shared fate: completions for a destination that is away do not hold up those for one that is not.
+
+Temporal puts all of them into one queue, because all go to the gateway. ``CALLBACK_OPERATIONS`` is their number.
+"""
+
+import asyncio
+import os
+import statistics
+from datetime import datetime
+from itertools import cycle, islice
+
+import pytest
+from aiohttp import ClientSession, TCPConnector
+
+from gateway.devstack import HOST, Port, Stack
+from tests.integration.callback_receiver import Arrival, hang, receiving
+from tests.integration.caller import Caller
+from tests.integration.test_callback_delivery import greet
+
+OPERATIONS = int(os.environ.get("CALLBACK_OPERATIONS", "200"))
+AT_ONCE = 32
+NOISE_SECONDS = 0.15
+"""How much two equal runs differ on a machine that has other things to do, too."""
+
+
+@pytest.mark.timeout(600)
+async def test_a_dead_destination_delays_no_good_one(stack: Stack) -> None:
+    """Beside a run in which the other half goes to a destination that is well, one that refuses, and one that hangs."""
+    async with receiving() as well, receiving() as hanging:
+        with Port() as closed:
+            hanging.answers["other"] = hang
+            usual = await median_delay(stack, well.url("other"))
+            refused = await median_delay(stack, f"http://{HOST}:{closed.number}/other")
+            hung = await median_delay(stack, hanging.url("other"))
+    assert usual * 1.2 + NOISE_SECONDS > refused
+    assert usual * 1.2 + NOISE_SECONDS > hung
+
+
+async def median_delay(stack: Stack, other: str) -> float:
+    """The time from an operation's end to its completion's arrival, of the half that goes to a good destination."""
+    async with receiving() as good, ClientSession(connector=TCPConnector(limit=AT_ONCE)) as session:
+        caller = Caller(session, stack.gateway.endpoint_url("greeting"), stack.token())
+        urls = islice(cycle([good.url("good"), other]), OPERATIONS)
+        answers = await asyncio.gather(*(greet(caller, url) for url in urls))
+        assert {201} == {answer.status for answer in answers}
+        arrivals = await good.wait("good", OPERATIONS // 2, timeout=240)
+    assert OPERATIONS // 2 == len({arrival.headers["webhook-id"] for arrival in arrivals})
+    return statistics.median(map(_delay, arrivals))
+
+
+def _delay(arrival: Arrival) -> float:
+    closed = datetime.fromisoformat(f"{arrival.headers['Nexus-Operation-Close-Time'][:26].rstrip('Z')}+00:00")
+    return arrival.at - closed.timestamp()
