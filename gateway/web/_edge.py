@@ -136,6 +136,7 @@ class Edge:
         """One completion from the engine."""
         headers = Headers(request.headers.items())
         with self._telemetry.request_span("completion", headers, method=request.method) as span:
+            span.request_id(str(uuid.uuid4()))
             try:
                 body = await _Body(request.content, self._body_bytes).read()
                 error = await self._relay.relay(headers, body, span)
