@@ -8,7 +8,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench lock clean
+.PHONY: help setup demo test lint format bench fuzz lock clean
 
 help:  ## say what there is
 	@sed -n 's/^\([a-z]*\): .*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null \
@@ -32,6 +32,12 @@ format: $(READY)  ## put the code into shape
 
 bench: $(READY)  ## measure throughput and latency, as ratios; ARGS="--rounds 5" goes to it
 	$(BIN)/python -m tests.bench $(ARGS)
+
+fuzz: $(READY)  ## throw broken requests at a gateway; COUNT=1000000 for a long run, SEED=2 for others
+	$(BIN)/python -m tests.security.fuzz --count $(COUNT) --seed $(SEED)
+
+COUNT ?= 20000
+SEED  ?= 1
 
 lock: $(READY)  ## choose the pinned requirements anew
 	$(BIN)/uv pip compile $(LOCK_FLAGS) --extra temporal --extra dev --output-file requirements/dev.txt \
