@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -186,4 +187,6 @@ def _origin(url: str) -> str:
 
 def _first_delay(report: Report) -> timedelta:
     asked = min(report.retry_after or 0.0, _LONGEST_FIRST_DELAY_SECONDS)
-    return timedelta(seconds=max(_FIRST_DELAY_SECONDS, asked))
+    # Those that a closed lane has turned away would otherwise all come at once.
+    spread = random.uniform(1, 2) if report.attempt is Attempt.DEFERRED else 1  # noqa: S311 - nobody guesses at it
+    return timedelta(seconds=spread * max(_FIRST_DELAY_SECONDS, asked))

@@ -18,8 +18,9 @@ from tests.integration.caller import Caller
 from tests.integration.test_callback_delivery import greet
 
 OPERATIONS = int(os.environ.get("CALLBACK_OPERATIONS", "200"))
-AT_ONCE = 32
-NOISE_SECONDS = 0.15
+PER_SECOND = 20
+"""Slow enough that what is measured is not how busy the machine is."""
+NOISE_SECONDS = 0.1
 """How much two equal runs differ on a machine that has other things to do, too."""
 
 
@@ -38,11 +39,13 @@ async def test_a_dead_destination_delays_no_good_one(stack: Stack) -> None:
 
 async def median_delay(stack: Stack, other: str) -> float:
     """The time from an operation's end to its completion's arrival, of the half that goes to a good destination."""
-    async with receiving() as good, ClientSession(connector=TCPConnector(limit=AT_ONCE)) as session:
+    async with receiving() as good, ClientSession(connector=TCPConnector(limit=0)) as session:
         caller = Caller(session, stack.gateway.endpoint_url("greeting"), stack.token())
         urls = islice(cycle([good.url("good"), other]), OPERATIONS)
-        answers = await asyncio.gather(*(greet(caller, url) for url in urls))
-        assert {201} == {answer.status for answer in answers}
+        async with asyncio.TaskGroup() as starting:
+            for url in urls:
+                starting.create_task(greet(caller, url))
+                await asyncio.sleep(1 / PER_SECOND)
         arrivals = await good.wait("good", OPERATIONS // 2, timeout=240)
     assert OPERATIONS // 2 == len({arrival.headers["webhook-id"] for arrival in arrivals})
     return statistics.median(map(_delay, arrivals))
