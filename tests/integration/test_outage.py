@@ -1,6 +1,7 @@
 """Temporal goes away for a while: callers learn of it in time, and all is well when it is back."""
 
 import asyncio
+import signal
 import time
 import uuid
 from collections.abc import Awaitable, Callable
@@ -22,7 +23,7 @@ SLACK = 0.8
 async def test_callers_are_told_in_time_while_temporal_is_away_and_served_when_it_is_back(
     own_stack: Stack, http: ClientSession
 ) -> None:
-    """503 UNAVAILABLE within each request's time; afterwards the same gateway process serves as before."""
+    """503 UNAVAILABLE within each request's time; then the same process serves as before, and ends when asked to."""
     assert own_stack.temporal is not None
     orders = Caller(http, own_stack.gateway.endpoint_url("orders"), own_stack.token())
     gateway_pid = own_stack.gateway.process.pid
@@ -72,6 +73,12 @@ async def test_callers_are_told_in_time_while_temporal_is_away_and_served_when_i
     assert 200 == (await orders.result(PROCESS, token)).status
     assert 202 == (await orders.cancel(PROCESS, canceled)).status
     assert "canceled" == (await orders.result(PROCESS, canceled)).headers["Nexus-Operation-State"]
+
+    await own_stack.temporal.stop()
+    own_stack.gateway.process.send_signal(signal.SIGTERM)
+    began = time.monotonic()
+    assert 0 == await own_stack.gateway.process.wait()
+    assert time.monotonic() - began < 30
 
 
 async def timed(request: Awaitable[Answer]) -> tuple[Answer, float]:

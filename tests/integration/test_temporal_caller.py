@@ -39,15 +39,15 @@ class Workflows:
 
     async def start(
         self,
-        target: str,
+        target: str | tuple[str, str, str],
         value: object = None,
         *,
         payload: Payload | None = None,
         token: str | None = None,
         patience: float | None = 60,
     ) -> WorkflowHandle[CallingWorkflow, Value]:
-        """One that calls ``target``, an ``endpoint/service/operation``."""
-        endpoint, service, operation = target.split("/")
+        """One that calls ``target``: endpoint, service and operation."""
+        endpoint, service, operation = target.split("/") if isinstance(target, str) else target
         headers = {"Authorization": f"Bearer {token or self._token}"}
         sent = payload or Payload(metadata={"encoding": b"json/plain"}, data=json.dumps(value).encode())
         return await self._client.start_workflow(
@@ -57,13 +57,13 @@ class Workflows:
             task_queue=TASK_QUEUE,
         )
 
-    async def result(self, target: str, value: object = None, **more: Any) -> Any:
+    async def result(self, target: str | tuple[str, str, str], value: object = None, **more: Any) -> Any:
         """What the workflow got, as a value of JSON."""
         payload = await self.payload(target, value, **more)
         assert b"json/plain" == payload.metadata["encoding"]
         return json.loads(payload.data)
 
-    async def payload(self, target: str, value: object = None, **more: Any) -> Payload:
+    async def payload(self, target: str | tuple[str, str, str], value: object = None, **more: Any) -> Payload:
         """What the workflow got, to the byte."""
         handle = await self.start(target, value, **more)
         return (await handle.result()).payload()
@@ -119,6 +119,12 @@ async def test_an_async_operation_returns_the_result_of_a_workflow_in_another_na
     (callback,) = handling.events[0].workflow_execution_started_event_attributes.completion_callbacks
     (back,) = (link.workflow_event for link in callback.links)
     assert (CALLER_NAMESPACE, calling.id) == (back.namespace, back.workflow_id)
+
+
+async def test_names_may_hold_what_a_path_has_to_escape(workflows: Workflows) -> None:
+    """As Temporal escapes it."""
+    assert "yes" == await workflows.result(("echo-gw", "Ser/vic e", "op/er ation"), "yes")
+    assert "yes" == await workflows.result(("echo-gw", "Ser/vic e", "größe?#%2F"), "yes")
 
 
 async def test_the_caller_keeps_a_token_that_says_nothing(workflows: Workflows) -> None:
