@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from datetime import UTC, datetime
 from logging.handlers import WatchedFileHandler
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -95,7 +96,9 @@ class AuditLog:
         """Write what is waiting, for at most three seconds."""
         self._stop.set()
         await asyncio.to_thread(self._thread.join, 3.0)
-        self._handler.close()
+        with suppress(OSError):
+            # The disk may still be full.
+            self._handler.close()
 
     def _run(self) -> None:
         while not self._stop.wait(_PERIOD):

@@ -1,0 +1,116 @@
+"""The audit log: a line for each decision, never waiting, and one id for one decision."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import stat
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.auth import AuditLog, Auditor, id_of
+from gateway.model import Decision, OperationAddress, Principal, Verb
+
+CALLER = Principal(issuer="https://issuer.test", subject="svc\n{}", namespace="checkout", token_id="t1")
+PROCESS = OperationAddress("orders", "orders.v1", "process")
+ALLOWED = Decision(allowed=True, visible=True, reason="allow.0", rule="allow.0")
+REFUSED = Decision(allowed=False, visible=True, reason="deny.0 matches", rule="deny.0")
+
+
+def entries(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+async def test_each_decision_is_one_line_whatever_stands_in_it(tmp_path: Path) -> None:
+    file = tmp_path / "audit.log"
+    async with AuditLog(file) as log:
+        auditor = Auditor(log)
+        auditor.decided(CALLER, PROCESS, Verb.START, ALLOWED, target="orders", trace_id="a" * 32, request_id="r1")
+        auditor.decided(CALLER, PROCESS, Verb.CANCEL, REFUSED, target="orders")
+        auditor.unauthenticated("0123", "expired", PROCESS, Verb.START)
+    allowed, refused, unknown = entries(file)
+    assert (True, "svc\n{}", "t1", "orders", "a" * 32, "r1", "start") == tuple(
+        allowed[name]
+        for name in ("allowed", "subject", "token_id", "target_namespace", "trace_id", "request_id", "verb")
+    )
+    assert (False, "deny.0 matches", "deny.0", "cancel") == tuple(
+        refused[name] for name in ("allowed", "reason", "rule", "verb")
+    )
+    assert ("0123", "token refused: expired") == (unknown["decision"], unknown["reason"])
+    assert 0o600 == stat.S_IMODE(file.stat().st_mode)
+
+
+async def test_a_file_that_is_rotated_is_opened_anew(tmp_path: Path) -> None:
+    file = tmp_path / "audit.log"
+    async with AuditLog(file) as log:
+        log.write({"n": 1})
+        await asyncio.sleep(0.2)
+        await asyncio.to_thread(file.rename, tmp_path / "audit.log.1")
+        log.write({"n": 2})
+    assert [{"n": 1}] == entries(tmp_path / "audit.log.1")
+    assert [{"n": 2}] == entries(file)
+
+
+async def test_what_does_not_fit_is_dropped_and_counted_and_nobody_waits(tmp_path: Path) -> None:
+    log = AuditLog(tmp_path / "audit.log", capacity=10)
+    started = time.perf_counter()
+    for number in range(1000):
+        log.write({"n": number})
+    assert time.perf_counter() - started < 0.1
+    assert 990 == log.dropped
+    async with log:
+        pass
+    assert 10 == len(entries(tmp_path / "audit.log"))
+
+
+async def test_a_disk_that_is_full_is_counted_and_raises_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    async with AuditLog(Path("/dev/full")) as log:
+        log.write({"n": 1})
+    assert 1 == log.dropped
+    assert "" == capsys.readouterr().err
+
+
+def test_a_file_that_cannot_be_written_is_an_error_at_the_start(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No such file or directory"):
+        AuditLog(tmp_path / "nowhere" / "audit.log")
+
+
+async def test_standard_output_is_the_other_place(capsys: pytest.CaptureFixture[str]) -> None:
+    async with AuditLog() as log:
+        log.write({"n": 1})
+    assert '{"n":1}\n' == capsys.readouterr().out
+
+
+def test_an_allowed_request_without_an_audit_log_leaves_no_trace(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    Auditor().decided(CALLER, PROCESS, Verb.START, ALLOWED, target="orders")
+    assert not caplog.records
+
+
+def test_a_refusal_and_what_a_shadow_rule_would_do_are_logged_with_their_id(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    watched = Decision(allowed=True, visible=True, reason="allow.0", rule="allow.0", shadow="deny.0 would deny it")
+    Auditor().decided(CALLER, PROCESS, Verb.START, REFUSED, target="orders")
+    Auditor().decided(CALLER, PROCESS, Verb.START, watched, target="orders")
+    assert ["refused: deny.0 matches", "allowed: allow.0; shadow: deny.0 would deny it"] == [
+        record.getMessage() for record in caplog.records
+    ]
+    assert [id_of(CALLER, PROCESS, Verb.START, decision) for decision in (REFUSED, watched)] == [
+        vars(record)["decision_id"] for record in caplog.records
+    ]
+
+
+def test_whatever_a_decision_is_made_of_makes_its_id() -> None:
+    other_caller = Principal(issuer="https://issuer.test", subject="other", namespace="checkout")
+    other_address = OperationAddress("orders", "orders.v1", "approve")
+    ids = {
+        id_of(CALLER, PROCESS, Verb.START, REFUSED),
+        id_of(other_caller, PROCESS, Verb.START, REFUSED),
+        id_of(CALLER, other_address, Verb.START, REFUSED),
+        id_of(CALLER, PROCESS, Verb.CANCEL, REFUSED),
+        id_of(CALLER, PROCESS, Verb.START, ALLOWED),
+    }
+    assert 5 == len(ids)
