@@ -18,7 +18,7 @@ from gateway.auth import AuditLog, Auditor, Authenticator, Authorizer
 from gateway.certificates import ServerCertificate
 from gateway.completions import Callbacks, Relay
 from gateway.connections import clients_at
-from gateway.deliveries import deliver, deliver_alone, delivery_places, delivery_queue, outbound
+from gateway.deliveries import deliver_alone, delivering, delivery_places, delivery_queue, outbound
 from gateway.dispatch import Admission, Dispatcher, DispatchLimits, Handlers, Outcomes
 from gateway.engines import Completed, Engine, SharedPolls
 from gateway.engines.temporal import TemporalEngine, WorkerPlan, run_workers
@@ -193,6 +193,7 @@ async def _gateway(
             outcomes=outcomes,
             telemetry=telemetry,
             result_wait=limits.result_wait,
+            result_bytes=limits.body,
             public_url=public_url,
         )
         relay = Relay(
@@ -240,8 +241,7 @@ async def _gateway(
                 notices=lambda: {**watch.trouble(), **live.notices()},
             )
             await stack.enter_async_context(serve_on(admin, sockets.admin))
-        delivering = asyncio.create_task(deliver(settings, environ, telemetry, outgoing.courier, draining))
-        stack.push_async_callback(asyncio.wait, {delivering})
+        await stack.enter_async_context(delivering(settings, environ, telemetry, outgoing.courier, draining))
         # Last in, first out: the public listener closes while everything behind it still works.
         stack.push_async_callback(handlers.drain, drain * _STARTS_SHARE)
         tls = None if certificate is None else certificate.context

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import os
 import signal
 import socket
+import threading
 from typing import TYPE_CHECKING
 
 from gateway.app import Sockets, serve, work
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gateway.live import ConfigSource
 
 _BACKLOG = 1024
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def run(
@@ -27,16 +28,21 @@ def run(
     """Serve until a signal says to stop; the exit code.
 
     With several processes each has an admin listener of its own, on consecutive ports: their metrics are their own.
+    Each returns from here, or raises, as a single one would; the process that began waits for all of them.
 
     Raises:
         SettingsError: an address cannot be listened on, or the configuration asks for what cannot be had.
-        PluginError, RegistryError: as ``gateway.app.serve``, with one process.
+        PluginError, RegistryError: as ``gateway.app.serve``.
     """
     public = _bind("server.port", settings.server.host, settings.server.port)
-    if processes == 1:
-        asyncio.run(serve(settings, environ, _sockets(settings, public, 0), source))
-        return 0
-    return _supervise(settings, environ, public, processes, source)
+    admins = [_admin_socket(settings, index) for index in range(processes)]
+    mine = 0
+    if processes > 1:
+        children, mine = _fork(processes)
+        if children:
+            return _supervise(children)
+    asyncio.run(serve(settings, environ, Sockets(public=public, admin=admins[mine]), source))
+    return 0
 
 
 def run_worker(settings: Settings, environ: Mapping[str, str]) -> int:
@@ -49,50 +55,60 @@ def run_worker(settings: Settings, environ: Mapping[str, str]) -> int:
     return 0
 
 
-def _supervise(
-    settings: Settings, environ: Mapping[str, str], public: socket.socket, processes: int, source: ConfigSource | None
-) -> int:
-    # Fork, so that the children inherit the listening socket; nothing has started a thread yet.
-    context = multiprocessing.get_context("fork")
-    children = [
-        context.Process(target=_child, args=(settings, environ, public, index, source), name=f"gateway-{index}")
-        for index in range(processes)
-    ]
-    for child in children:
-        child.start()
-
-    def tell(number: int) -> None:
-        for child in children:
-            if child.pid is not None and child.is_alive():
-                os.kill(child.pid, number)
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        tell(signal.SIGTERM)
-
-    signal.signal(signal.SIGHUP, lambda number, _: tell(number))
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-    multiprocessing.connection.wait([child.sentinel for child in children])
-    # One that ended takes the others along: a service manager starts all of them afresh.
-    stop(signal.SIGTERM, None)
-    for child in children:
-        child.join()
-    return 0 if all(child.exitcode == 0 for child in children) else 1
+def _fork(processes: int) -> tuple[frozenset[int], int]:
+    """The children's process ids; in a child none, and its index. Nothing has started a thread yet."""
+    watched, held = os.pipe()
+    # Until each process has its handlers, a signal waits.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    children: set[int] = set()
+    for index in range(processes):
+        child = os.fork()
+        if child == 0:
+            os.close(held)
+            threading.Thread(target=_end_with_parent, args=(watched,), daemon=True).start()
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+            return frozenset(), index
+        children.add(child)
+    return frozenset(children), -1
 
 
-def _child(
-    settings: Settings, environ: Mapping[str, str], public: socket.socket, index: int, source: ConfigSource | None
-) -> None:
-    asyncio.run(serve(settings, environ, _sockets(settings, public, index), source))
+def _end_with_parent(watched: int) -> None:
+    # The other end of the pipe is open for as long as the parent lives, however that ends.
+    os.read(watched, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _sockets(settings: Settings, public: socket.socket, index: int) -> Sockets:
+def _supervise(children: frozenset[int]) -> int:
+    """Pass signals on until all children have ended; 0 when all of them did so well."""
+    running = set(children)
+    stopping = False
+
+    def tell(number: int, frame: FrameType | None = None) -> None:
+        nonlocal stopping
+        del frame
+        stopping = stopping or number != signal.SIGHUP
+        for child in running:
+            os.kill(child, signal.SIGTERM if number == signal.SIGINT else number)
+
+    for number in _SIGNALS:
+        signal.signal(number, tell)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+    failed = False
+    while running:
+        child, status = os.wait()
+        running.discard(child)
+        failed = failed or os.waitstatus_to_exitcode(status) != 0
+        # One that ended takes the others along: a service manager starts all of them afresh. Those that were told
+        # already are left to finish, for a second signal may find them without a handler.
+        if not stopping:
+            tell(signal.SIGTERM)
+    return int(failed)
+
+
+def _admin_socket(settings: Settings, index: int) -> socket.socket | None:
     port = settings.server.admin_port
-    if port is None:
-        return Sockets(public=public, admin=None)
     # Port 0 takes a free one for each.
-    return Sockets(public=public, admin=_bind("server.admin_port", settings.server.host, port + index if port else 0))
+    return None if port is None else _bind("server.admin_port", settings.server.host, port + index if port else 0)
 
 
 def _bind(key: str, host: str, port: int) -> socket.socket:

@@ -60,6 +60,8 @@ class Admission:
             HandlerError: UNAUTHENTICATED, NOT_FOUND or UNAUTHORIZED; UNAVAILABLE while an issuer's keys cannot be had.
         """
         request = incoming.request
+        # The time that authentication takes, with a look for keys perhaps, is the request's own.
+        deadline = asyncio.get_running_loop().time() + self._time_limit(request).total_seconds()
         verb = _VERBS[type(request)]
         address = OperationAddress(incoming.endpoint, request.service, request.operation)
         principal = await self._authenticate(incoming, address, verb)
@@ -78,7 +80,7 @@ class Admission:
             mounted=mounted,
             address=address,
             engine=self._engines[mounted.endpoint.engine],
-            deadline=asyncio.get_running_loop().time() + self._time_limit(request).total_seconds(),
+            deadline=deadline,
         )
 
     async def _authenticate(self, incoming: Incoming, address: OperationAddress, verb: Verb) -> Principal:

@@ -31,6 +31,7 @@ from gateway.protocol import (
     check_body,
     result_location,
 )
+from gateway.tokens import TokenTooLong
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -48,7 +49,8 @@ _logger = logging.getLogger("gateway.dispatch")
 class Handlers:
     """Calls the handlers of mounted operations, each in a task of its own, because an engine's context stays set.
 
-    ``result_wait`` bounds ``Prefer: wait``.
+    ``result_wait`` bounds ``Prefer: wait``. ``result_bytes`` bounds a synchronous result: Temporal takes a longer body
+    for a passing fault, and would repeat the start for ever.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Handlers:
         outcomes: Outcomes,
         telemetry: Telemetry,
         result_wait: timedelta,
+        result_bytes: int,
         public_url: str,
     ) -> None:
         self._sealer = sealer
@@ -66,6 +69,7 @@ class Handlers:
         self._outcomes = outcomes
         self._telemetry = telemetry
         self._result_wait = result_wait
+        self._result_bytes = result_bytes
         self._public_url = public_url
         self._starts: set[asyncio.Task[NexusResponse]] = set()
 
@@ -131,10 +135,15 @@ class Handlers:
                 case StartOperationResultSync():
                     serialized = serializer.serialize(result.value)
                     body = await serialized if isinstance(serialized, Awaitable) else serialized
+                    if len(body.data) > self._result_bytes:
+                        raise _unsendable(f"its result is longer than {self._result_bytes} bytes")
                     return OperationSucceeded(body, links)
                 case StartOperationResultAsync():
                     engine_token = call.engine.engine_token(call.mounted.endpoint, result.token)
-                    token = self._sealer.seal_operation(call.principal.tenant, call.address, engine_token)
+                    try:
+                        token = self._sealer.seal_operation(call.principal.tenant, call.address, engine_token)
+                    except TokenTooLong as error:
+                        raise _unsendable(str(error)) from None
                     return OperationStarted(token, links, result_location(self._public_url, call.address, token))
                 case _:
                     raise TypeError(f"a handler's start returned {type(result).__name__}")
@@ -191,6 +200,14 @@ class Handlers:
         current = dict(headers)
         self._telemetry.inject(current)
         return current
+
+
+def _unsendable(reason: str) -> HandlerError:
+    """The handler did what was asked, and would do it again at each repetition: there must be none."""
+    _logger.error("what a handler returned cannot be sent: %s", reason)
+    return HandlerError(
+        f"the handler's answer cannot be sent: {reason}", type=HandlerErrorType.INTERNAL, retryable_override=False
+    )
 
 
 @contextmanager

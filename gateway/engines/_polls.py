@@ -74,8 +74,9 @@ class SharedPolls(Generic[T]):
         # A later poll may already stand under the same key.
         if self._polls.get(key) is shared:
             del self._polls[key]
-        if shared.waiters == 0:
-            shared.task.cancel()
+        if shared.waiters == 0 and not shared.task.cancel() and not shared.task.cancelled():
+            # It ended in the very moment in which its last waiter left: nobody else will ask for its error.
+            shared.task.exception()
 
 
 async def _as_coroutine(poll: Callable[[], Awaitable[T]]) -> T:

@@ -363,7 +363,7 @@ class AuditSettings(Section):
 class LimitSettings(Section):
     """What one request, one caller or one process may use."""
 
-    body: ByteSize = Field(default=2 << 20, description="Largest request body.")
+    body: ByteSize = Field(default=2 << 20, description="Largest request body, and largest synchronous result.")
     header_bytes: ByteSize = Field(
         default=16 << 10, description="Largest request head: request line and headers together."
     )

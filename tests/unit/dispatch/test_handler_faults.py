@@ -11,6 +11,7 @@ from nexusrpc.handler import (
     OperationHandler,
     StartOperationContext,
     StartOperationResultAsync,
+    StartOperationResultSync,
     operation_handler,
     service_handler,
 )
@@ -35,16 +36,22 @@ _ENDPOINT = Endpoint(name="jobs", engine="main", namespace="jobs", task_queue="j
 _CALLER = Principal(issuer="https://issuer.test", subject="s", namespace="n")
 
 
-class Run(OperationHandler[None, None]):
+Started = StartOperationResultAsync | StartOperationResultSync[bytes]
+
+_JOB: Started = StartOperationResultAsync("job-1")
+
+
+class Run(OperationHandler[None, bytes]):
     """An operation with a token of its own, which does as it is told."""
 
-    def __init__(self, on_start: Behaviour, on_cancel: Behaviour) -> None:
+    def __init__(self, on_start: Behaviour, on_cancel: Behaviour, answer: Started) -> None:
         self._on_start = on_start
         self._on_cancel = on_cancel
+        self._answer = answer
 
-    async def start(self, _ctx: StartOperationContext, _input: None) -> StartOperationResultAsync:
+    async def start(self, _ctx: StartOperationContext, _input: None) -> Started:
         await self._on_start()
-        return StartOperationResultAsync("job-1")
+        return self._answer
 
     async def cancel(self, _ctx: CancelOperationContext, _token: str) -> None:
         await self._on_cancel()
@@ -80,12 +87,14 @@ class _NoBody:
 class Jobs:
     """The service, mounted, with a caller."""
 
-    def __init__(self, client: Client, *, on_start: Behaviour = _well, on_cancel: Behaviour = _well) -> None:
+    def __init__(
+        self, client: Client, *, on_start: Behaviour = _well, on_cancel: Behaviour = _well, answer: Started = _JOB
+    ) -> None:
         @service_handler(name="jobs.v1")
         class Service:
             @operation_handler
-            def run(self) -> OperationHandler[None, None]:
-                return Run(on_start, on_cancel)
+            def run(self) -> OperationHandler[None, bytes]:
+                return Run(on_start, on_cancel, answer)
 
         mounted = Registry.build([loaded(Service())], [_ENDPOINT]).resolve("jobs")
         assert mounted is not None
@@ -102,6 +111,7 @@ class Jobs:
             outcomes=outcomes,
             telemetry=self._telemetry,
             result_wait=timedelta(seconds=1),
+            result_bytes=1000,
             public_url="https://g.test",
         )
 
@@ -159,6 +169,18 @@ async def test_what_a_handler_says_to_a_cancel_stands_where_only_it_knows_the_op
     with pytest.raises(HandlerError, match="there is no such job") as raised:
         await jobs.cancel((await jobs.start()).token)
     assert kind is raised.value.type
+
+
+@pytest.mark.parametrize("answer", [StartOperationResultAsync("x" * 4000), StartOperationResultSync(b"x" * 1001)])
+async def test_what_cannot_be_sent_is_not_asked_for_again(
+    nowhere: Client, answer: Started, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The handler has done its work, and would do it anew at each repetition, to no avail."""
+    with pytest.raises(HandlerError, match="cannot be sent") as raised:
+        await Jobs(nowhere, answer=answer).start()
+    assert HandlerErrorType.INTERNAL is raised.value.type
+    assert not raised.value.retryable
+    assert "cannot be sent" in caplog.text
 
 
 async def test_a_cancel_whose_caller_goes_away_is_canceled(nowhere: Client) -> None:
