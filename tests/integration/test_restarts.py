@@ -111,6 +111,20 @@ async def test_asked_to_stop_the_gateway_finishes_what_is_under_way(orders: Call
     await orders.cancel(PROCESS, token)
 
 
+async def test_a_start_that_does_not_end_does_not_keep_the_gateway_from_ending(stack: Stack, orders: Caller) -> None:
+    """There is a limit to finishing what is under way; the exit code is 0 all the same."""
+    async with another_gateway(stack, lambda config: config.update(limits={"drain": "3s"})) as gateway:
+        echo = orders.at(gateway.endpoint_url("echo"))
+        start = asyncio.create_task(echo.start("echo.v1/sleep", {"seconds": 50}, headers={"Request-Timeout": "50s"}))
+        await asyncio.sleep(0.5)
+        began = time.monotonic()
+        gateway.process.send_signal(signal.SIGTERM)
+        assert 0 == await gateway.process.wait()
+        assert time.monotonic() - began < 10
+        with pytest.raises(ClientConnectionError):
+            await start
+
+
 @pytest.mark.parametrize("after", [0.1, 0.6])
 async def test_a_start_goes_on_without_its_caller(probe: Caller, handlers: Client, after: float) -> None:
     """Its client went away: the operation exists all the same, and a repeated start finds it."""
