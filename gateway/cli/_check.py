@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from gateway.app import load_plugins
-from gateway.auth import rules_about
+from gateway.auth import denials_about, rules_about
 from gateway.cli._options import add_config, settings_of
 from gateway.model import Verb
 from gateway.plugins import PluginError
@@ -62,6 +62,10 @@ def _warnings(settings: Settings, file: Path) -> Iterator[str]:
             path = getattr(issuer, key)
             if path is not None and not path.is_file():
                 yield f"{file}: issuers.{index}.{key}: there is no file {path}"
+    for key in ("revocations_file", "stops_file"):
+        path = getattr(settings.access, key)
+        if path is not None and not path.is_file():
+            yield f"{file}: access.{key}: there is no file {path}"
     try:
         token_keys(settings, os.environ)
     except SettingsError as error:
@@ -78,6 +82,7 @@ def _listing(mounted: MountedEndpoint) -> Iterator[str]:
     width = max((len(_name(address)) for address in addresses), default=0)
     for address in addresses:
         first, *more = [_in_words(rule) for rule in rules_about(endpoint, address)] or ["nobody"]
+        more.extend(f"not {_in_words(rule)}" for rule in denials_about(endpoint, address))
         yield f"  {_name(address):{width}}  {first}"
         yield from (f"  {'':{width}}  {words}" for words in more)
 
@@ -88,6 +93,7 @@ def _name(address: OperationAddress) -> str:
 
 def _in_words(rule: Rule) -> str:
     verbs = ", ".join(verb for verb in Verb if rule.verbs is None or verb in rule.verbs)
-    who = {"issuers": rule.issuers, "namespaces": rule.namespaces, "subjects": rule.subjects}
+    claims = {f"claim {name}": globs for name, globs in (rule.claims or {}).items()}
+    who = {"issuers": rule.issuers, "namespaces": rule.namespaces, "subjects": rule.subjects, **claims}
     selectors = "; ".join(f"{name} {', '.join(globs)}" for name, globs in who.items() if globs is not None)
-    return f"{verbs}: {selectors or 'everybody'}"
+    return f"{verbs}: {selectors or 'everybody'}{' (shadow: decides nothing)' if rule.shadow else ''}"
