@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -135,3 +135,10 @@ class Decision:
     rule: str | None = None
     shadow: str | None = None
     paused: bool = False
+
+
+class Body(Protocol):
+    """The body of a request, which is not read before its caller is known."""
+
+    async def read(self) -> bytes:
+        """All of it. Raises HandlerError BAD_REQUEST when it is longer than allowed or ends early."""

@@ -38,6 +38,7 @@ from gateway.tokens import InvalidToken, TokenSealer
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from gateway.model import Body
     from gateway.registry import MountedEndpoint, Registry
     from gateway.telemetry import RequestSpan, Telemetry
 
@@ -74,20 +75,27 @@ class Relay:
         self._queue = queue
         self._telemetry = telemetry
 
-    async def relay(self, headers: Headers, body: bytes, span: RequestSpan) -> HandlerError | None:
-        """Pass one completion on; the error to answer with, or None when it is delivered or sure to be dealt with."""
+    async def relay(self, headers: Headers, body: Body, span: RequestSpan) -> HandlerError | None:
+        """Pass one completion on; the error to answer with, or None when it is delivered or sure to be dealt with.
+
+        The body is not read before the seal has been opened.
+        """
         try:
             delivery = self._open(headers.get_all(SEAL_HEADER))
             span.name(delivery.address.endpoint, delivery.address.service, delivery.address.operation)
             async with asyncio.timeout(_DEADLINE_SECONDS):
                 mounted = self._mounted(delivery)
-                completion = await self._translated(mounted, delivery, decode_completion(headers, body))
+                completion = await self._translated(mounted, delivery, decode_completion(headers, await body.read()))
                 await self._dispatch(mounted, _shipment(delivery, completion, _hops(headers)))
         except (InvalidToken, OperationNotFound):
             return HandlerError("no callback is registered under this seal", type=HandlerErrorType.NOT_FOUND)
         except RemoteProtocolError as error:
             return error.to_handler_error()
-        except LocalProtocolError:
+        except HandlerError as error:
+            return error
+        except LocalProtocolError as error:
+            self._telemetry.callback_delivery("dead")
+            _logger.error("a completion callback is dead: it cannot be sent: %s", error)  # noqa: TRY400 - no traceback
             return HandlerError("no callback can carry this completion", type=HandlerErrorType.BAD_REQUEST)
         except (EngineUnavailable, TimeoutError):
             self._telemetry.callback_delivery("unavailable")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gateway.engines import Engine
-    from gateway.model import OperationAddress, Principal
+    from gateway.model import Body, OperationAddress, Principal
     from gateway.protocol import NexusRequest
     from gateway.registry import MountedEndpoint
     from gateway.telemetry import RequestSpan
@@ -24,14 +24,6 @@ class DispatchLimits:
     request_timeout: timedelta
     max_request_timeout: timedelta
     result_wait: timedelta
-
-
-class Body(Protocol):
-    """The body of a request, which is not read before its caller is known."""
-
-    async def read(self) -> bytes:
-        """All of it. Raises HandlerError BAD_REQUEST when it is longer than allowed."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

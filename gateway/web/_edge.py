@@ -138,10 +138,11 @@ class Edge:
         with self._telemetry.request_span("completion", headers, method=request.method) as span:
             span.request_id(str(uuid.uuid4()))
             try:
-                body = await _Body(request.content, self._body_bytes).read()
-                error = await self._relay.relay(headers, body, span)
-            except HandlerError as refused:
-                error = refused
+                error = await self._relay.relay(headers, _Body(request.content, self._body_bytes), span)
+            except Exception:
+                # Whatever it is, the engine keeps the completion and brings it again.
+                _logger.exception("a completion could not be dealt with")
+                error = HandlerError("internal error", type=HandlerErrorType.UNAVAILABLE)
             if error is not None:
                 return _answer(HandlerFailed(error), FailureForm.CURRENT, span)
             span.outcome("succeeded")

@@ -36,7 +36,6 @@ BODY_ERRORS: Final = (web.RequestPayloadError, http_exceptions.HttpProcessingErr
 """What reading a body raises when its sender broke off, or broke the rules of its encoding."""
 
 _INTERNAL: Final = 500
-_PARSE_ERRORS: Final = (http_exceptions.HttpProcessingError, ValueError)
 _SECONDS_BETWEEN_WARNINGS: Final = 10.0
 
 
@@ -173,7 +172,7 @@ class GuardedProtocol(web.RequestHandler):
     ) -> web.StreamResponse:
         """The answer to what is no HTTP, or to what a view raised; nothing of either is in it."""
         del message, request
-        if status < _INTERNAL or isinstance(exc, _PARSE_ERRORS):
+        if status < _INTERNAL or isinstance(exc, http_exceptions.HttpProcessingError):
             _logger.info("refused what is not HTTP/1.1: %s", type(exc).__name__)
             encoded = _refusal("the request is not well-formed HTTP/1.1", HandlerErrorType.BAD_REQUEST)
         else:

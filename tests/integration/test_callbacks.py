@@ -14,6 +14,7 @@ import pytest_asyncio
 from google.protobuf.wrappers_pb2 import StringValue
 from temporalio.client import Client
 from temporalio.service import RPCError
+from yarl import URL
 
 from gateway.devstack import Stack
 from tests.integration.callback_receiver import Arrival, Receiver, receiving
@@ -201,3 +202,18 @@ async def test_nobody_but_the_engine_can_complete_an_operation(stack: Stack, ord
     assert (404, "NOT_FOUND") == (answer.status, answer.error_type)
     assert "running" == (await orders.info(PROCESS, token)).json["state"]
     await orders.cancel(PROCESS, token)
+
+
+@pytest.mark.parametrize("seal", ["", "Nexus-Gateway-Callback: ng1.k1.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\r\n"])
+async def test_of_a_completion_without_a_good_seal_not_a_byte_of_its_body_is_waited_for(
+    stack: Stack, seal: str
+) -> None:
+    """Anybody can post completions: what they send may cost no memory."""
+    url = URL(stack.gateway.url)
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    try:
+        writer.write(f"POST /nexus/callback HTTP/1.1\r\nHost: g\r\nContent-Length: 2000000\r\n{seal}\r\n".encode())
+        async with asyncio.timeout(2):
+            assert b"HTTP/1.1 404 Not Found\r\n" == await reader.readline()
+    finally:
+        writer.close()

@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+from typing import Any
 
 import nexusrpc.handler
 import pytest
@@ -22,7 +23,7 @@ from gateway.engines.temporal._failures import is_connection_error
         (contexts._TemporalCancelOperationContext, nexusrpc.handler.CancelOperationContext),
     ],
 )
-def test_the_operation_contexts_take_what_the_engine_gives_them(context: type, nexus_context: type) -> None:
+def test_the_operation_contexts_take_what_the_engine_gives_them(context: Any, nexus_context: type) -> None:
     """A field that is new and required, or gone, breaks hosting."""
     given = {"nexus_context", "client", "info", "_runtime_metric_meter", "_worker_shutdown_event"}
     parameters = inspect.signature(context).parameters
