@@ -119,6 +119,21 @@ async def delivery_books(
         yield [TemporalDeliveryBook(client) for client in clients.values()]
 
 
+@asynccontextmanager
+async def delivering(
+    settings: Settings, environ: Mapping[str, str], telemetry: Telemetry, courier: Courier, stop: asyncio.Event
+) -> AsyncIterator[None]:
+    """Work through what waits while the block runs; at its end, finish what is under way if ``stop`` is set."""
+    task = asyncio.create_task(deliver(settings, environ, telemetry, courier, stop))
+    try:
+        yield
+    finally:
+        if not stop.is_set():
+            # Something else went wrong, and nobody will say stop.
+            task.cancel()
+        await asyncio.wait({task})
+
+
 async def deliver(
     settings: Settings, environ: Mapping[str, str], telemetry: Telemetry, courier: Courier, stop: asyncio.Event
 ) -> None:
@@ -128,7 +143,7 @@ async def deliver(
             async with clients_at(delivery_places(settings), settings, environ, telemetry, lazy=False) as clients:
                 await _run_workers(settings, clients, DeliveryActivities(courier), stop)
         except Exception as error:  # noqa: BLE001 - whatever it is, what waits is kept, and it is tried again
-            _logger.warning("callbacks that wait are not delivered now: %s", error)
+            _logger.warning("callbacks that wait are not delivered now: %s", _cause(error))
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), _PAUSE_SECONDS)
 
@@ -165,6 +180,10 @@ async def _run_workers(
                 activities=[activities.deliver, activities.bury],
             )
             group.create_task(run_workers({namespace: client}, [plan], stop))
+
+
+def _cause(error: BaseException) -> BaseException:
+    return _cause(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
 
 
 def _kept_at(settings: Settings) -> Place | None:

@@ -77,8 +77,7 @@ class TemporalEngine:
         if token is None or token.namespace != endpoint.namespace:
             return None
         run_id = token.run_id or next((run for run in map(run_id_of_link, links) if run), None)
-        first_run = await _origins.verified_run(self._clients[endpoint.namespace], token, run_id, registered)
-        return _tokens.with_run(token, first_run)
+        return await _origins.verified_token(self._clients[endpoint.namespace], token, run_id, registered)
 
     async def result(self, endpoint: Endpoint, engine_token: str) -> Completed:
         """Long polls of the server, one after another, until the operation has ended."""

@@ -8,7 +8,7 @@ the start registered, header for header, or it is not the one.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import ActivityExecutionStatus, WorkflowExecutionStatus
@@ -18,12 +18,13 @@ from temporalio.service import RPCError, RPCStatusCode
 from gateway.engines._base import EngineUnavailable, OperationNotFound
 from gateway.engines.temporal import _failures
 from gateway.engines.temporal._hosting import OperationTokenType
+from gateway.engines.temporal._tokens import with_run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from temporalio.api.common.v1 import Callback
-    from temporalio.api.workflow.v1 import CallbackInfo
+    from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
     from temporalio.client import Client
 
     from gateway.engines.temporal._hosting import OperationToken
@@ -32,19 +33,19 @@ _LOOK_UP = timedelta(seconds=2)
 _ABSENT = {RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT}
 
 
-async def verified_run(
+async def verified_token(
     client: Client, token: OperationToken, run_id: str | None, registered: Mapping[str, str]
 ) -> str | None:
-    """The run that the token of the started operation names, once the run of the completion is known to be its own.
+    """The engine token of the operation that a completion names, once ``run_id`` is known to be a run of it.
+
+    None for an update that Temporal shows no callback of: it then keeps none that could be compared.
 
     Raises:
         OperationNotFound: no such run, it still runs, or it has no callback with the headers ``registered``.
         EngineUnavailable: the server cannot be asked.
     """
     try:
-        if token.type is OperationTokenType.ACTIVITY:
-            return await _activity(client, token, run_id, registered)
-        return await _workflow(client, token, run_id, registered)
+        return await _VERIFIERS[token.type](client, token, run_id, registered)
     except RPCError as error:
         if error.status in _ABSENT:
             raise OperationNotFound from error
@@ -58,24 +59,31 @@ async def verified_run(
 async def _workflow(
     client: Client, token: OperationToken, run_id: str | None, registered: Mapping[str, str]
 ) -> str | None:
+    described = await _describe(client, token, run_id)
+    info = described.workflow_execution_info
+    if info.status == WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING:
+        raise OperationNotFound
+    if not _held(registered, (one.callback for one in described.callbacks)):
+        raise OperationNotFound
+    return with_run(token, info.first_run_id or info.execution.run_id)
+
+
+async def _update(
+    client: Client, token: OperationToken, run_id: str | None, registered: Mapping[str, str]
+) -> str | None:
+    described = await _describe(client, token, run_id)
+    of_update = (
+        one.callback
+        for one in described.callbacks
+        if one.trigger.update_workflow_execution_completed.update_id == token.update_id
+    )
+    return with_run(token, run_id) if _held(registered, of_update) else None
+
+
+async def _describe(client: Client, token: OperationToken, run_id: str | None) -> DescribeWorkflowExecutionResponse:
     execution = WorkflowExecution(workflow_id=token.workflow_id or "", run_id=run_id or "")
     request = DescribeWorkflowExecutionRequest(namespace=client.namespace, execution=execution)
-    described = await client.workflow_service.describe_workflow_execution(request, timeout=_LOOK_UP)
-    info = described.workflow_execution_info
-    is_update = token.type is OperationTokenType.UPDATE_WORKFLOW
-    running = info.status == WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING
-    # An update ends while its workflow goes on.
-    if running and not is_update:
-        raise OperationNotFound
-    relevant = (one for one in described.callbacks if _is_for(one, token.update_id if is_update else None))
-    _demand(registered, (one.callback for one in relevant))
-    return run_id if is_update else info.first_run_id or info.execution.run_id
-
-
-def _is_for(one: CallbackInfo, update_id: str | None) -> bool:
-    if update_id is None:
-        return one.trigger.HasField("workflow_closed")
-    return one.trigger.update_workflow_execution_completed.update_id == update_id
+    return await client.workflow_service.describe_workflow_execution(request, timeout=_LOOK_UP)
 
 
 async def _activity(
@@ -87,14 +95,21 @@ async def _activity(
     described = await client.workflow_service.describe_activity_execution(request, timeout=_LOOK_UP)
     if described.info.status == ActivityExecutionStatus.ACTIVITY_EXECUTION_STATUS_RUNNING:
         raise OperationNotFound
-    _demand(registered, (one.info.callback for one in described.callbacks))
-    return run_id
+    if not _held(registered, (one.info.callback for one in described.callbacks)):
+        raise OperationNotFound
+    return with_run(token, run_id)
 
 
-def _demand(registered: Mapping[str, str], callbacks: Iterable[Callback]) -> None:
+def _held(registered: Mapping[str, str], callbacks: Iterable[Callback]) -> bool:
     wanted = {name.lower(): value for name, value in registered.items()}
-    for callback in callbacks:
-        headers = {name.lower(): value for name, value in callback.nexus.header.items()}
-        if wanted.items() <= headers.items():
-            return
-    raise OperationNotFound
+    return any(
+        wanted.items() <= {name.lower(): value for name, value in callback.nexus.header.items()}.items()
+        for callback in callbacks
+    )
+
+
+_VERIFIERS: Final[Mapping[OperationTokenType, Callable[..., Awaitable[str | None]]]] = {
+    OperationTokenType.WORKFLOW: _workflow,
+    OperationTokenType.UPDATE_WORKFLOW: _update,
+    OperationTokenType.ACTIVITY: _activity,
+}
