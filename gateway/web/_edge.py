@@ -110,7 +110,11 @@ class Edge:
                 endpoint, target = split_target(request.raw_path)
                 parsed = decode_request(request.method, target, headers, self._limits)
             except RemoteProtocolError as error:
-                return _answer(HandlerFailed(error.to_handler_error()), form, span)
+                refusal = _answer(HandlerFailed(error.to_handler_error()), form, span)
+                if isinstance(error, _UnsafeHead):
+                    # Whoever stands in front may see other requests in these bytes than we do.
+                    refusal.force_close()
+                return refusal
             form = parsed.failure_form
             request_id = (parsed.request_id if isinstance(parsed, StartOperation) else None) or str(uuid.uuid4())
             span.verb(_VERBS[type(parsed)])
@@ -158,11 +162,15 @@ class Edge:
     def _check_head(self, request: web.Request) -> None:
         lines = sum(len(name) + len(value) + 4 for name, value in request.headers.items())
         if len(request.method) + len(request.raw_path) + lines > self._header_bytes:
-            raise RemoteProtocolError(f"the headers are longer than {self._header_bytes} bytes")
+            raise _UnsafeHead(f"the headers are longer than {self._header_bytes} bytes")
         if request.version not in _VERSIONS:
-            raise RemoteProtocolError("the request must be HTTP/1.1")
+            raise _UnsafeHead("the request must be HTTP/1.1")
         if request.headers.get("Transfer-Encoding", "chunked").lower() != "chunked":
-            raise RemoteProtocolError("header Transfer-Encoding: must be chunked, alone")
+            raise _UnsafeHead("header Transfer-Encoding: must be chunked, alone")
+
+
+class _UnsafeHead(RemoteProtocolError):
+    """A head after which the connection is not used again."""
 
 
 class _Body:

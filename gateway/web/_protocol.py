@@ -175,6 +175,9 @@ class GuardedProtocol(web.RequestHandler):
         if status < _INTERNAL or isinstance(exc, http_exceptions.HttpProcessingError):
             _logger.info("refused what is not HTTP/1.1: %s", type(exc).__name__)
             encoded = _refusal("the request is not well-formed HTTP/1.1", HandlerErrorType.BAD_REQUEST)
+        elif isinstance(exc, ConnectionError):
+            _logger.info("a client went away: %s", type(exc).__name__)
+            encoded = _refusal("the connection is gone", HandlerErrorType.INTERNAL)
         else:
             _logger.error("a request failed in the HTTP server", exc_info=exc)
             encoded = _refusal("internal error", HandlerErrorType.INTERNAL)

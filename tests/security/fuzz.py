@@ -1,7 +1,8 @@
 """Throw broken requests at the codec and at a running gateway: ``python -m tests.security.fuzz --count 1000000``.
 
-What must not be: an answer of 500 or more (but 501, for a method of another protocol), an answer with a word of Python in it, a traceback in the log, memory that
-grows with the count. Three quarters of the count go to the codec, which is where parsing is, and the rest over sockets.
+What must not be: an answer of 500 or more (but 501, for a method of another protocol), an answer with a word of Python
+in it, a traceback in the log, memory that grows with the count. Three quarters of the count go to the codec, which is
+where parsing is, and the rest over sockets.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import argparse
 import asyncio
 import contextlib
 import os
+import re
 import sys
 import time
 from collections import Counter
@@ -98,7 +100,7 @@ async def fuzz_gateway(stack: Stack, count: int, seed: int) -> Outcome:
 
 def _judge(request: bytes, answer: bytes, outcome: Outcome) -> None:
     # Of several answers the worst counts: a request may have become two.
-    found = [int(part[:3]) for part in answer.split(b"HTTP/1.1 ")[1:] if part[:3].isdigit()]
+    found = [int(status) for status in re.findall(rb"HTTP/1\.[01] (\d{3})", answer)]
     status = max(found, default=0)
     outcome.statuses[status] += 1
     failed = status >= _SERVER_ERROR and status != _NOT_IMPLEMENTED

@@ -1,0 +1,100 @@
+"""Requests that a proxy in front and the gateway could read differently, over raw sockets to a whole gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+
+if TYPE_CHECKING:
+    from gateway.devstack import Stack
+
+
+async def statuses(stack: Stack, lines: list[str], body: bytes = b"") -> list[int]:
+    """The statuses of all answers until the connection is closed."""
+    url = urlsplit(f"{stack.gateway.endpoint_url('echo')}/echo.v1/echo")
+    head = [f"POST {url.path} HTTP/1.1", f"Authorization: Bearer {stack.token()}", *lines, "", ""]
+    reader, writer = await asyncio.open_connection(url.hostname, url.port)
+    writer.write("\r\n".join(head).encode("latin-1") + body)
+    try:
+        answer = await asyncio.wait_for(reader.read(), 5)
+    finally:
+        writer.close()
+    assert b"server:" not in answer.lower()
+    return [int(status) for status in re.findall(rb"HTTP/1\.[01] (\d{3})", answer)]
+
+
+NULL = ["Host: gateway", "Content-Length: 0"]
+SMUGGLED = b"0\r\n\r\nGET /nexus/endpoints/echo/services/x/y HTTP/1.1\r\nHost: gateway\r\n\r\n"
+
+
+async def test_the_same_request_without_a_trick_is_served(stack: Stack) -> None:
+    assert [200] == await statuses(stack, [*NULL, "Connection: close"])
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        pytest.param(["Host: gateway", "Content-Length: 5", "Transfer-Encoding: chunked"], id="length and chunks"),
+        pytest.param(["Host: gateway", "Transfer-Encoding: chunked", "Content-Length: 5"], id="chunks and length"),
+        pytest.param(["Host: gateway", "Content-Length: 5", "Content-Length: 6"], id="two lengths"),
+        pytest.param(["Host: gateway", "Content-Length: 5, 5"], id="a list of lengths"),
+        pytest.param(["Host: gateway", "Transfer-Encoding: chunked, identity"], id="chunks not last"),
+        pytest.param(["Host: gateway", "Transfer-Encoding: gzip, chunked"], id="chunks of something coded"),
+        pytest.param(["Host: gateway", "Transfer-Encoding : chunked"], id="blank before the colon"),
+        pytest.param(["Host: gateway", "Transfer-Encoding: xchunked"], id="nearly chunks"),
+        pytest.param(["Host: gateway", "X: y\rTransfer-Encoding: chunked"], id="bare carriage return"),
+        pytest.param(["Host: gateway", "X: y\nTransfer-Encoding: chunked"], id="bare line feed"),
+        pytest.param(["Host: gateway", "Host: other", "Content-Length: 0"], id="two hosts"),
+        pytest.param(["Content-Length: 0"], id="no host"),
+    ],
+)
+async def test_what_two_parsers_could_read_differently_is_refused_by_the_gateway(
+    stack: Stack, lines: list[str]
+) -> None:
+    """One answer, a 400: what follows in the same connection is nobody's request."""
+    assert [400] == await statuses(stack, lines, SMUGGLED)
+
+
+@pytest.mark.parametrize("version", ["HTTP/2.0", "HTTP/1.2", "HTTP/9.9"])
+async def test_another_version_of_http_is_refused(stack: Stack, version: str) -> None:
+    url = urlsplit(stack.gateway.url)
+    reader, writer = await asyncio.open_connection(url.hostname, url.port)
+    writer.write(f"GET / {version}\r\nHost: gateway\r\nConnection: close\r\n\r\n".encode())
+    answer = await asyncio.wait_for(reader.read(4096), 5)
+    writer.close()
+    assert b"400" == answer.split(b" ")[1]
+
+
+async def test_an_expectation_is_not_repeated(stack: Stack) -> None:
+    url = urlsplit(stack.gateway.url)
+    reader, writer = await asyncio.open_connection(url.hostname, url.port)
+    writer.write(b"GET /x HTTP/1.1\r\nHost: gateway\r\nExpect: mark\r\nConnection: close\r\n\r\n")
+    answer = await asyncio.wait_for(reader.read(4096), 5)
+    writer.close()
+    assert b"404" == answer.split(b" ")[1]
+    assert b"mark" not in answer
+
+
+async def test_a_client_that_waits_for_leave_gets_it_and_then_its_answer(stack: Stack) -> None:
+    url = urlsplit(f"{stack.gateway.endpoint_url('echo')}/echo.v1/echo")
+    reader, writer = await asyncio.open_connection(url.hostname, url.port)
+    head = [
+        f"POST {url.path} HTTP/1.1",
+        f"Authorization: Bearer {stack.token()}",
+        "Host: gateway",
+        "Content-Type: application/json",
+        "Content-Length: 4",
+        "Expect: 100-continue",
+        "Connection: close",
+    ]
+    writer.write("\r\n".join([*head, "", ""]).encode())
+    assert b"HTTP/1.1 100 Continue\r\n\r\n" == await asyncio.wait_for(reader.readexactly(25), 5)
+    writer.write(b'"ok"')
+    answer = await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert answer.endswith(b'"ok"')
