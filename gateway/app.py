@@ -218,7 +218,7 @@ async def _gateway(
 
         def put_in_force(changed: LimitSettings) -> None:
             admission.limits = _dispatch_limits(changed, limits)
-            edge.put_in_force(_protocol_limits(changed), header_bytes=changed.header_bytes, body_bytes=changed.body)
+            edge.put_in_force(_protocol_limits(changed), body_bytes=changed.body)
 
         live = Live(
             settings,

@@ -26,9 +26,7 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("gateway")
 
-LIVE_LIMITS: Final = frozenset(
-    {"body", "header_bytes", "name_bytes", "callback_bytes", "request_timeout", "max_request_timeout"}
-)
+LIVE_LIMITS: Final = frozenset({"body", "name_bytes", "callback_bytes", "request_timeout", "max_request_timeout"})
 """The limits that a running gateway takes over; the others belong to listeners and shared state."""
 
 _FIXED_SECTIONS: Final = ("server", "engines", "tokens", "callbacks", "access", "audit", "telemetry", "plugins")

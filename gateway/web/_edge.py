@@ -82,12 +82,12 @@ class Edge:
         self._relay = relay
         self._callback_keys = json.dumps(callback_keys)
         self._telemetry = telemetry
-        self.put_in_force(limits, header_bytes=header_bytes, body_bytes=body_bytes)
+        self._header_bytes = header_bytes
+        self.put_in_force(limits, body_bytes=body_bytes)
 
-    def put_in_force(self, limits: Limits, *, header_bytes: int, body_bytes: int) -> None:
+    def put_in_force(self, limits: Limits, *, body_bytes: int) -> None:
         """Hold every request from now on to these limits."""
         self._limits = limits
-        self._header_bytes = header_bytes
         self._body_bytes = body_bytes
 
     def application(self) -> web.Application:
