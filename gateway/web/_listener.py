@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from gateway.web._protocol import ConnectionLimits, Connections, GuardedProtocol
+from gateway.web._protocol import ConnectionLimits, Connections, GuardedProtocol, routed
 
 if TYPE_CHECKING:
     import ssl
@@ -53,7 +53,7 @@ class _Server(web.Server):
 
     def __init__(self, server: web.Server, limits: ConnectionLimits) -> None:
         super().__init__(
-            server.request_handler,
+            routed(server.request_handler),
             request_factory=server.request_factory,
             handler_cancellation=server.handler_cancellation,
         )

@@ -26,9 +26,11 @@ from gateway.protocol import EncodedResponse, HandlerFailed, encode_response
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from aiohttp import StreamReader
+
+    _Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 _logger = logging.getLogger("gateway.web")
 
@@ -248,6 +250,19 @@ class GuardedProtocol(web.RequestHandler):
         if self._phase_timer is not None:
             self._phase_timer.cancel()
             self._phase_timer = None
+
+
+def routed(handler: _Handler) -> _Handler:
+    """``handler``, but for the words of the answer where it has no route: those of the protocol, and not aiohttp's."""
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except web.HTTPNotFound:
+            encoded = _refusal("there is nothing here", HandlerErrorType.NOT_FOUND)
+            return _Unsigned(status=encoded.status, headers=dict(encoded.headers), body=encoded.body)
+
+    return handle
 
 
 class _Unsigned(web.Response):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 async def test_a_flood_of_invalid_tokens_leaves_valid_callers_their_throughput(stack: Stack) -> None:
     """At the same rate as the valid calls, each with another wrong signature.
 
-    ``python -m tests.bench.flood`` prints figures: 0.8 of the throughput and more is kept. Here two load generators, the
+    ``python -m tests.bench.flood`` prints figures: 0.8 of the throughput and more is kept. Here load generators,
     servers and whatever else runs share the cores, so what is asserted is only that nobody is starved.
     """
     rounds = [await measure(stack, seconds=1.5) for _ in range(3)]

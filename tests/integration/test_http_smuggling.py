@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -67,6 +68,19 @@ async def test_another_version_of_http_is_refused(stack: Stack, version: str) ->
     answer = await asyncio.wait_for(reader.read(4096), 5)
     writer.close()
     assert b"400" == answer.split(b" ")[1]
+
+
+@pytest.mark.parametrize("line", ["OPTIONS *", "CONNECT mark:80", "GET /mark", "GET http://mark/mark"])
+async def test_what_has_no_route_is_told_so_in_the_words_of_the_protocol(stack: Stack, line: str) -> None:
+    url = urlsplit(stack.gateway.url)
+    reader, writer = await asyncio.open_connection(url.hostname, url.port)
+    writer.write(f"{line} HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n".encode())
+    head, _, body = (await asyncio.wait_for(reader.read(4096), 5)).partition(b"\r\n\r\n")
+    writer.close()
+    assert b"404" == head.split(b" ")[1]
+    assert "NOT_FOUND" == json.loads(body)["details"]["type"]
+    assert b"server:" not in head.lower()
+    assert b"mark" not in head + body
 
 
 async def test_an_expectation_is_not_repeated(stack: Stack) -> None:

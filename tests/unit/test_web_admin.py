@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -20,9 +21,17 @@ READY: Mapping[str, str | None] = {"keys": None, "plugins": None, "engine main":
 
 @asynccontextmanager
 async def listening(
-    readiness: Callable[[], Awaitable[Mapping[str, str | None]]], *, within: float = 5.0
+    readiness: Callable[[], Awaitable[Mapping[str, str | None]]],
+    *,
+    within: float = 5.0,
+    notices: Mapping[str, str] = MappingProxyType({}),
 ) -> AsyncIterator[aiohttp.ClientSession]:
-    app = admin_app(readiness=readiness, metrics=lambda: ("text/plain; version=0.0.4", b"up 1\n"), timeout=within)
+    app = admin_app(
+        readiness=readiness,
+        metrics=lambda: ("text/plain; version=0.0.4", b"up 1\n"),
+        notices=lambda: notices,
+        timeout=within,
+    )
     async with TestServer(app) as server, aiohttp.ClientSession(server.make_url("/")) as client:
         yield client
 
@@ -52,7 +61,13 @@ async def test_livez_answers_ok_whatever_the_checks_say() -> None:
 async def test_readyz_is_200_when_every_check_passes() -> None:
     async with listening(ready) as client, client.get("/readyz") as response:
         assert 200 == response.status
-        assert {"ready": True, "checks": dict.fromkeys(READY, "ok")} == await response.json()
+        assert {"ready": True, "checks": dict.fromkeys(READY, "ok"), "notices": {}} == await response.json()
+
+
+async def test_what_is_not_as_it_should_be_is_told_and_keeps_nobody_from_being_served() -> None:
+    async with listening(ready, notices={"stops": "a bad file"}) as client, client.get("/readyz") as response:
+        assert 200 == response.status
+        assert {"stops": "a bad file"} == (await response.json())["notices"]
 
 
 async def test_readyz_is_503_and_names_what_is_not_ready() -> None:
