@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from gateway.engines._deliveries import Parcel
     from gateway.model import Endpoint
 
-_TAKE: Final = timedelta(seconds=2)
+_TAKE: Final = timedelta(seconds=4)
 _LOOK: Final = timedelta(seconds=10)
 _STATUSES: Final[Mapping[DeliveryState, tuple[str, ...]]] = {
     DeliveryState.PENDING: ("Running",),

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from gateway.engines.temporal._hosting import OperationToken
 
-_LOOK_UP = timedelta(seconds=2)
+_LOOK_UP = timedelta(seconds=4)
 _ABSENT = {RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT}
 
 

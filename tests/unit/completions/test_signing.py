@@ -1,6 +1,11 @@
 """Signatures of deliveries, by the specification of Standard Webhooks and by keys that anybody may fetch."""
 
 import base64
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.exceptions import InvalidSignature
@@ -78,3 +83,28 @@ def test_every_replica_derives_the_same_keys_and_none_of_them_is_the_token_key()
     assert ["token-k2", "token-k1"] == [key.id for key in first]
     assert not {key.secret for key in keys} & {key.seed for key in first}
     assert "seed" not in repr(first[0])
+
+
+def test_the_verifier_of_the_documentation_verifies() -> None:
+    """The very lines that receivers are told to copy."""
+    text = (Path(__file__).parents[3] / "docs" / "callbacks.md").read_text()
+    code = text.split("```python\n")[1].split("```")[0]
+    names: dict[str, Any] = {
+        "base64": base64,
+        "time": time,
+        "suppress": suppress,
+        "InvalidSignature": InvalidSignature,
+        "Mapping": Mapping,
+        "PyJWKSet": PyJWKSet,
+    }
+    exec(code, names)
+    signer = Signer([NEW, OLD])
+    keys, now = PyJWKSet.from_dict(signer.key_set()), int(time.time())
+    names["verify"](keys, dict(signer.headers("ngd_1", now, BODY)), BODY)
+    for headers, body in (
+        (signer.headers("ngd_1", now, BODY), b"other"),
+        (signer.headers("ngd_1", now - 400, BODY), BODY),
+        (Signer([SigningKey(id="x", seed=b"x" * 32)]).headers("ngd_1", now, BODY), BODY),
+    ):
+        with pytest.raises(InvalidSignature):
+            names["verify"](keys, dict(headers), body)
