@@ -94,10 +94,10 @@ class Edge:
         """The routes. Paths are taken raw: a name may hold an encoded slash."""
         app = web.Application()
         app.on_response_prepare.append(_without_server_header)
-        app.router.add_route("POST", CALLBACK_PATH, self.completion, expect_handler=_expected)
+        app.router.add_route("POST", CALLBACK_PATH, self.completion, expect_handler=_not_yet)
         app.router.add_get(CALLBACK_KEYS_PATH, self.callback_keys)
         # Also with an encoded line feed, which a plain dot would not match.
-        app.router.add_route("*", "/{tail:(?s:.*)}", self.operation, expect_handler=_expected)
+        app.router.add_route("*", "/{tail:(?s:.*)}", self.operation, expect_handler=_not_yet)
         return app
 
     async def operation(self, request: web.Request) -> web.Response:
@@ -124,9 +124,10 @@ class Edge:
                 request=parsed,
                 request_id=request_id,
                 authorization=headers.get_all("authorization"),
-                body=_Body(request.content, self._body_bytes),
+                body=_Body(request, self._body_bytes),
                 span=span,
                 certificate=_thumbprint(request),
+                peer=request.remote or "",
             )
             response = await self._dispatcher.dispatch(incoming)
             try:
@@ -142,7 +143,7 @@ class Edge:
         with self._telemetry.request_span("completion", headers, method=request.method) as span:
             span.request_id(str(uuid.uuid4()))
             try:
-                error = await self._relay.relay(headers, _Body(request.content, self._body_bytes), span)
+                error = await self._relay.relay(headers, _Body(request, self._body_bytes), span)
             except Exception:
                 # Whatever it is, the engine keeps the completion and brings it again.
                 _logger.exception("a completion could not be dealt with")
@@ -174,24 +175,33 @@ class _UnsafeHead(RemoteProtocolError):
 
 
 class _Body:
-    def __init__(self, stream: StreamReader, limit: int) -> None:
-        self._stream = stream
+    def __init__(self, request: web.Request, limit: int) -> None:
+        self._request = request
         self._limit = limit
 
     async def read(self) -> bytes:
         """All of the body, unless it is longer than the limit; nothing is kept beyond that."""
         try:
-            return await self._chunks()
+            await self._ask_for_it()
+            return await self._chunks(self._request.content)
         except BODY_ERRORS:
             raise HandlerError("the body ended early or is malformed", type=HandlerErrorType.BAD_REQUEST) from None
         except TimeoutError:
             raise HandlerError("the body did not arrive in time", type=HandlerErrorType.REQUEST_TIMEOUT) from None
 
-    async def _chunks(self) -> bytes:
+    async def _ask_for_it(self) -> None:
+        """Let the body come where its sender waits for that (RFC 9110, section 10.1.1)."""
+        request = self._request
+        if request.version == HttpVersion11 and request.headers.get("Expect", "").lower() == "100-continue":
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            # What was written so far is no part of the answer.
+            request.writer.output_size = 0
+
+    async def _chunks(self, stream: StreamReader) -> bytes:
         chunks: list[bytes] = []
         size = 0
-        while not self._stream.at_eof():
-            chunk = await self._stream.readany()
+        while not stream.at_eof():
+            chunk = await stream.readany()
             size += len(chunk)
             if size > self._limit:
                 # 400 and not 413, which Temporal takes for a passing fault and repeats for ever.
@@ -234,13 +244,9 @@ def _thumbprint(request: web.Request) -> str | None:
     return base64.urlsafe_b64encode(hashlib.sha256(certificate).digest()).rstrip(b"=").decode("ascii")
 
 
-async def _expected(request: web.Request) -> web.StreamResponse | None:
-    """Let the body come, where the client waits for that; what else it may expect is passed over (RFC 9110, 10.1.1)."""
-    if request.version == HttpVersion11 and request.headers.get("Expect", "").lower() == "100-continue":
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        # What was written so far is no part of the answer.
-        request.writer.output_size = 0
-    return None
+async def _not_yet(request: web.Request) -> None:
+    """Leave ``Expect: 100-continue`` to whoever reads the body: it is not asked for before its sender is known."""
+    del request
 
 
 async def _without_server_header(request: web.Request, response: web.StreamResponse) -> None:

@@ -112,3 +112,14 @@ async def test_a_client_that_waits_for_leave_gets_it_and_then_its_answer(stack: 
     writer.close()
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
     assert answer.endswith(b'"ok"')
+
+
+async def test_a_client_without_a_token_is_not_asked_for_its_body(stack: Stack) -> None:
+    url = urlsplit(f"{stack.gateway.endpoint_url('echo')}/echo.v1/echo")
+    reader, writer = await asyncio.open_connection(url.hostname, url.port)
+    writer.write(
+        f"POST {url.path} HTTP/1.1\r\nHost: gateway\r\nContent-Length: 2000000\r\nExpect: 100-continue\r\n\r\n".encode()
+    )
+    answer = await asyncio.wait_for(reader.readline(), 5)
+    writer.close()
+    assert b"HTTP/1.1 401 Unauthorized\r\n" == answer
