@@ -170,12 +170,15 @@ class Authenticator:
             return None
         return principal
 
-    async def authenticate(self, authorization: Sequence[str], certificate: str | None = None) -> Principal:
+    async def authenticate(
+        self, authorization: Sequence[str], certificate: str | None = None, *, peer: str = ""
+    ) -> Principal:
         """The caller that the values of the Authorization header prove.
 
         Args:
             authorization: the values, as they came.
             certificate: the thumbprint (RFC 8705 section 3.1) of the client certificate of the connection.
+            peer: the address it came from; addresses take turns where many tokens have to be verified.
 
         Raises:
             AuthenticationFailed: UNAUTHENTICATED, with a message that the client can act on.
@@ -186,7 +189,7 @@ class Authenticator:
             text = bearer_token(authorization)
             principal = self._verified.find(text)
             if principal is None:
-                await self._turns.take()
+                await self._turns.take(peer)
                 with self._turns.spending():
                     token = parse_compact(text)
                     issuer = self._issuer_of(token)

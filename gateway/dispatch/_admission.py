@@ -85,7 +85,9 @@ class Admission:
 
     async def _authenticate(self, incoming: Incoming, address: OperationAddress, verb: Verb) -> Principal:
         try:
-            return await self._authenticator.authenticate(incoming.authorization, incoming.certificate)
+            return await self._authenticator.authenticate(
+                incoming.authorization, incoming.certificate, peer=incoming.peer
+            )
         except (AuthenticationFailed, KeysUnavailable) as error:
             if isinstance(error, AuthenticationFailed):
                 self._telemetry.authentication_failure(error.reason)

@@ -38,6 +38,8 @@ class Incoming:
     span: RequestSpan
     certificate: str | None = None
     """Thumbprint of the client certificate of the connection (RFC 8705 section 3.1)."""
+    peer: str = ""
+    """The address that the connection comes from."""
 
     @property
     def correlation(self) -> Mapping[str, str]:

@@ -26,8 +26,8 @@ def working(seconds: float) -> Callable[[], None]:
     return work
 
 
-async def refused(turns: Turns, seconds: float = 0.002) -> None:
-    await turns.take()
+async def refused(turns: Turns, seconds: float = 0.002, peer: str = "flood") -> None:
+    await turns.take(peer)
     with suppress(AuthenticationFailed), turns.spending():
         working(seconds)()
         raise AuthenticationFailed(Reason.SIGNATURE)
@@ -66,6 +66,32 @@ async def test_others_have_the_loop_for_several_times_what_refusals_cost() -> No
 
     await asyncio.gather(other(), *(flood() for _ in range(5)))
     assert spent["others"] > 4 * spent["refusals"] > 0
+
+
+async def test_a_newcomer_from_another_address_does_not_queue_behind_a_flood() -> None:
+    """Fifty wait at one address; the one at another is the next but one."""
+    turns = Turns()
+    await refused(turns)
+    order: list[str] = []
+
+    async def come(name: str, peer: str) -> None:
+        await refused(turns, 0.001, peer)
+        order.append(name)
+
+    busy = asyncio.create_task(_keep_busy())
+    flood = [asyncio.create_task(come("flood", "flood")) for _ in range(50)]
+    await asyncio.sleep(0)
+    newcomer = asyncio.create_task(come("newcomer", "elsewhere"))
+    await asyncio.gather(newcomer, *flood)
+    busy.cancel()
+    assert order.index("newcomer") <= 2
+    assert not turns._waiting
+
+
+async def _keep_busy() -> None:
+    while True:
+        working(0.002)()
+        await asyncio.sleep(0)
 
 
 async def test_a_flood_of_bad_signatures_does_not_push_out_or_hold_up_a_remembered_token(
