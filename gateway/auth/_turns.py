@@ -20,7 +20,7 @@ from gateway.auth._reasons import AuthenticationFailed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_CHARGE: Final = 30.0
+_CHARGE: Final = 40.0
 """How many times its cost a refusal leaves to others: the request around the token costs as much again, and more."""
 
 _AT_LEAST: Final = 0.0001
