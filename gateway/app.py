@@ -14,6 +14,7 @@ from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from gateway.api import Api, SetUpNotices
 from gateway.auth import AuditLog, Auditor, Authenticator, Authorizer
 from gateway.certificates import ServerCertificate
 from gateway.completions import Callbacks, Relay
@@ -176,6 +177,7 @@ async def _gateway(
         outgoing = await stack.enter_async_context(sending)
         callbacks = Callbacks(sealer, outgoing.policy, public_url, telemetry, lifetime=settings.callbacks.seal_lifetime)
         authorizer = Authorizer(mounted, _permission_issuers(settings))
+        auditor = Auditor(await _audit_log(settings, telemetry, stack))
         admission = Admission(
             authenticator=authenticator,
             authorizer=authorizer,
@@ -183,7 +185,7 @@ async def _gateway(
             engines=engines,
             telemetry=telemetry,
             limits=_dispatch_limits(limits, limits),
-            auditor=Auditor(await _audit_log(settings, telemetry, stack)),
+            auditor=auditor,
         )
         polls = SharedPolls[Completed](limits.long_polls)
         outcomes = Outcomes(sealer=sealer, polls=polls, telemetry=telemetry, draining=draining)
@@ -231,21 +233,35 @@ async def _gateway(
         certificate = None if settings.server.tls is None else ServerCertificate(settings.server.tls)
         certificates = [] if certificate is None else [certificate.watched()]
         watch = await stack.enter_async_context(_watching([*live.watched(), *certificates], telemetry))
+        api = Api(
+            authenticator=authenticator,
+            authorizer=authorizer,
+            auditor=auditor,
+            registry=registry,
+            engines=engines,
+            sealer=sealer,
+            telemetry=telemetry,
+            limits=limits,
+            version=VERSION,
+            public_url=public_url,
+            draining=draining,
+        )
         drain = limits.drain.total_seconds()
         serve_on = partial(listening, limits=_connection_limits(limits), drain=drain * _REQUESTS_SHARE)
         if sockets.admin is not None:
-            ready = partial(_readiness, authenticator, registry, engines, mounted, draining)
+            set_up = SetUpNotices(engines, mounted)
+            ready = set_up.beside(partial(_readiness, authenticator, registry, engines, mounted, draining))
             admin = admin_app(
                 readiness=ready,
                 metrics=telemetry.prometheus,
-                notices=lambda: {**watch.trouble(), **live.notices()},
+                notices=lambda: {**watch.trouble(), **live.notices(), **set_up.last()},
             )
             await stack.enter_async_context(serve_on(admin, sockets.admin))
         await stack.enter_async_context(delivering(settings, environ, telemetry, outgoing.courier, draining))
         # Last in, first out: the public listener closes while everything behind it still works.
         stack.push_async_callback(handlers.drain, drain * _STARTS_SHARE)
         tls = None if certificate is None else certificate.context
-        await stack.enter_async_context(serve_on(edge.application(), sockets.public, tls=tls))
+        await stack.enter_async_context(serve_on(edge.application(api.add_routes), sockets.public, tls=tls))
         yield
 
 

@@ -35,6 +35,17 @@ class OperationState(StrEnum):
     CANCELED = "canceled"
 
 
+class OperationStatus(StrEnum):
+    """State of an operation as the operations resource spells it: finer than the Nexus specification's."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    TERMINATED = "terminated"
+    TIMED_OUT = "timed_out"
+
+
 @dataclass(frozen=True, slots=True)
 class Tenant:
     """Who owns an operation: callers of one issuer and one namespace share theirs, nobody else sees them."""
@@ -72,6 +83,27 @@ class OperationAddress:
     endpoint: str
     service: str
     operation: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Who started an operation, where and how; it is kept with what the start made.
+
+    ``request_id`` is the caller's own, ``scoped_request_id`` the one that the engine deduplicates by, ``digest`` stands
+    for the body, ``start_id`` for this one attempt to start it. ``retry_of`` is the engine token of the operation that
+    this one was made from.
+    """
+
+    address: OperationAddress
+    tenant: Tenant
+    subject: str
+    scoped_request_id: str
+    start_id: str
+    request_id: str | None = None
+    digest: str = ""
+    trace_id: str = ""
+    metadata: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    retry_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,23 +6,29 @@ it, so that a service which is not listed is unknown there in every respect.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from inspect import getdoc
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from nexusrpc import get_service_definition
 from nexusrpc.handler import Handler, OperationHandlerMiddleware
 
 from gateway.model import Endpoint, OperationAddress
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from nexusrpc import OperationDefinition
     from nexusrpc.handler._core import ServiceHandler
 
-    from gateway.plugins import LoadedPlugin
+    from gateway.plugins import Exposed, LoadedPlugin
 
 _NO_MIDDLEWARE: Mapping[str, Sequence[OperationHandlerMiddleware]] = MappingProxyType({})
+
+
+_NO_SUMMARIES: Mapping[tuple[str, str], str] = MappingProxyType({})
+_NOTHING_EXPOSED: Mapping[tuple[str, str], Sequence[Exposed]] = MappingProxyType({})
 
 
 class RegistryError(Exception):
@@ -37,17 +43,28 @@ class RegistryError(Exception):
 class MountedEndpoint:
     """An endpoint together with the handler that serves it.
 
-    ``services`` are its operation definitions by service name, then by operation name.
+    ``services`` are its operation definitions by service name, then by operation name; ``exposes`` is what callers may
+    do with running operations, by service and operation.
     """
 
     endpoint: Endpoint
     handler: Handler
     services: Mapping[str, Mapping[str, OperationDefinition[Any, Any]]]
+    exposes: Mapping[tuple[str, str], Sequence[Exposed]] = field(default_factory=lambda: _NOTHING_EXPOSED)
+    summaries: Mapping[tuple[str, str], str] = field(default_factory=lambda: _NO_SUMMARIES)
 
     def operation(self, service: str, operation: str) -> OperationDefinition[Any, Any] | None:
         """The definition of an operation, or ``None`` where the endpoint has no such service or operation."""
         operations = self.services.get(service)
         return None if operations is None else operations.get(operation)
+
+    def exposed(self, address: OperationAddress) -> Sequence[Exposed]:
+        """What callers may do with a running operation there."""
+        return self.exposes.get((address.service, address.operation), ())
+
+    def summary(self, address: OperationAddress) -> str:
+        """What the handler says of an operation there: the first paragraph of its method's docstring."""
+        return self.summaries.get((address.service, address.operation), "")
 
     def addresses(self) -> tuple[OperationAddress, ...]:
         """Every operation that can be called here: services in the order of the configuration, operations by name."""
@@ -85,7 +102,14 @@ class Registry:
         ]
         if faults:
             raise RegistryError(faults)
-        return cls([_mount(endpoint, installed, middleware.get(endpoint.name, ())) for endpoint in endpoints])
+        summaries = {key: text for plugin in plugins for key, text in _summaries(plugin)}
+        exposes = {key: exposed for plugin in plugins for key, exposed in plugin.plugin.exposes.items()}
+        return cls(
+            [
+                _mount(endpoint, installed, middleware.get(endpoint.name, ()), exposes, summaries)
+                for endpoint in endpoints
+            ]
+        )
 
     def resolve(self, endpoint: str) -> MountedEndpoint | None:
         """The endpoint of that name, or ``None``."""
@@ -100,13 +124,27 @@ def _mount(
     endpoint: Endpoint,
     installed: Mapping[str, ServiceHandler],
     middleware: Sequence[OperationHandlerMiddleware],
+    exposes: Mapping[tuple[str, str], Sequence[Exposed]],
+    summaries: Mapping[tuple[str, str], str],
 ) -> MountedEndpoint:
     listed = [installed[name] for name in dict.fromkeys(endpoint.services)]
     return MountedEndpoint(
         endpoint=endpoint,
         handler=Handler(listed, middleware=middleware),
         services={entry.service.name: entry.service.operation_definitions for entry in listed},
+        exposes={key: exposed for key, exposed in exposes.items() if key[0] in endpoint.services},
+        summaries=summaries,
     )
+
+
+def _summaries(plugin: LoadedPlugin) -> Iterator[tuple[tuple[str, str], str]]:
+    for instance in plugin.plugin.services:
+        service = get_service_definition(type(instance))
+        if service is None:
+            continue
+        for definition in service.operation_definitions.values():
+            text = getdoc(getattr(type(instance), definition.method_name, None)) or ""
+            yield (service.name, definition.name), " ".join(text.partition("\n\n")[0].split())
 
 
 def _not_installed(endpoint: Endpoint, service: str, installed: Mapping[str, ServiceHandler]) -> str:

@@ -27,6 +27,7 @@ _COMMANDS: Final[Mapping[str, _Command]] = MappingProxyType(
         "dev": _Command(summary="keep a stack of its own running, with tokens to try it", module="_dev"),
         "serve": _Command(summary="run the gateway", module="_serve"),
         "worker": _Command(summary="run the workflows and activities of the installed plugins", module="_worker"),
+        "setup": _Command(summary="register in the engines what operations are listed by", module="_setup"),
         "check": _Command(summary="validate configuration and plugins; say who may do what", module="_check"),
         "explain": _Command(summary="say why a request is let in, or is not", module="_explain"),
         "policy": _Command(summary="put the rules to the test", module="_policy"),

@@ -73,7 +73,7 @@ def _endpoint(namespace: str, task_queue: str, services: Iterable[str]) -> dict[
         "namespace": namespace,
         "task_queue": task_queue,
         "services": list(services),
-        "allow": [{"namespaces": [CALLER_NAMESPACE], "verbs": ["start", "cancel", "result", "describe"]}],
+        "allow": [{"namespaces": [CALLER_NAMESPACE]}],
     }
 
 

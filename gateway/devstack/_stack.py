@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Never
+
+from temporalio.client import Client
 
 from gateway.devstack._collector import Collector
 from gateway.devstack._config import (
@@ -22,6 +24,7 @@ from gateway.devstack._ports import Port
 from gateway.devstack._process import DevstackError, Echo, Progress, no_progress
 from gateway.devstack._sink import TraceSink
 from gateway.devstack._temporal import TemporalServer
+from gateway.engines.temporal import SetUpFailed, register_attributes
 from gateway.plugins import LoadedPlugin, PluginContext, discover_plugins
 from gateway.settings import Settings, load_settings, token_minter
 
@@ -109,6 +112,7 @@ async def running_stack(options: StackOptions, progress: Progress = no_progress)
         await _together(parts, [collector] if temporal is None else [collector, temporal])
         address = temporal.address if temporal else options.temporal_address or ""
         config, settings = _configure(options, port, admin_port, address)
+        await _register_attributes(address, {endpoint.namespace for endpoint in settings.endpoints.values()})
         gateway = GatewayServer(
             config=config,
             environ=child_environ(options.directory, collector_url=collector.url, service_name="nexus-gateway"),
@@ -176,6 +180,13 @@ def _configure(options: StackOptions, port: Port, admin_port: Port, temporal_add
         options.edit(config)
     path = write_config(options.directory, config)
     return path, load_settings(path, {})
+
+
+async def _register_attributes(address: str, namespaces: Iterable[str]) -> None:
+    for namespace in namespaces:
+        # A server that is not ours may not let us; everything but lists works without.
+        with suppress(SetUpFailed, RuntimeError):
+            await register_attributes(await Client.connect(address, namespace=namespace))
 
 
 def _task_queues(settings: Settings) -> Sequence[tuple[str, str]]:

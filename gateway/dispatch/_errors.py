@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from nexusrpc import HandlerError, HandlerErrorType, OperationError
 
-from gateway.engines import Engine, TooManyPolls
+from gateway.engines import Engine, RequestIdReused, TooManyPolls
 from gateway.protocol import HandlerFailed, OperationFailed, RemoteProtocolError
 from gateway.tokens import InvalidToken
 
@@ -21,6 +22,20 @@ NOT_MOUNTED = "no such endpoint or service"
 
 NO_SUCH_TOKEN = "no operation has this token"  # noqa: S105 - a message
 """What a caller reads of an unknown, altered or foreign token: they must not differ."""
+
+
+REQUEST_ID_REUSED = "the request id was used before, with another body; use a new one for another request"
+"""What a caller reads whose request id stands for something else already."""
+
+
+_TOLD: Mapping[type[BaseException], tuple[str, HandlerErrorType]] = MappingProxyType(
+    {
+        InvalidToken: (NO_SUCH_TOKEN, HandlerErrorType.NOT_FOUND),
+        TooManyPolls: ("too many result polls are open; try again later", HandlerErrorType.RESOURCE_EXHAUSTED),
+        RequestIdReused: (REQUEST_ID_REUSED, HandlerErrorType.CONFLICT),
+        TimeoutError: ("the request took longer than its time limit", HandlerErrorType.REQUEST_TIMEOUT),
+    }
+)
 
 
 def not_found(message: str) -> HandlerError:
@@ -39,18 +54,9 @@ def failed(
     match error:
         case RemoteProtocolError():
             return HandlerFailed(error.to_handler_error())
-        case InvalidToken():
-            return HandlerFailed(not_found(NO_SUCH_TOKEN))
-        case TooManyPolls():
-            return HandlerFailed(
-                HandlerError(
-                    "too many result polls are open; try again later", type=HandlerErrorType.RESOURCE_EXHAUSTED
-                )
-            )
-        case TimeoutError():
-            return HandlerFailed(
-                HandlerError("the request took longer than its time limit", type=HandlerErrorType.REQUEST_TIMEOUT)
-            )
+        case InvalidToken() | TooManyPolls() | RequestIdReused() | TimeoutError():
+            message, kind = next(told for known, told in _TOLD.items() if isinstance(error, known))
+            return HandlerFailed(HandlerError(message, type=kind))
         case HandlerError():
             return HandlerFailed(_without_cause(error))
     translated = engine.translate(error) if engine is not None else None

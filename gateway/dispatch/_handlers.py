@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -18,8 +19,9 @@ from nexusrpc.handler import (
 
 from gateway.dispatch._cancellation import RequestCancellation
 from gateway.dispatch._outcomes import ended
-from gateway.dispatch._request_id import scoped_request_id
-from gateway.engines import ResultNotSupported
+from gateway.dispatch._request_bodies import RequestBodies, body_digest
+from gateway.engines import RequestIdReused, ResultNotSupported
+from gateway.model import Origin
 from gateway.plugins import calling
 from gateway.protocol import (
     CancelAccepted,
@@ -31,6 +33,7 @@ from gateway.protocol import (
     check_body,
     result_location,
 )
+from gateway.request_ids import scoped_request_id
 from gateway.tokens import TokenTooLong
 
 if TYPE_CHECKING:
@@ -71,6 +74,7 @@ class Handlers:
         self._result_wait = result_wait
         self._result_bytes = result_bytes
         self._public_url = public_url
+        self._bodies = RequestBodies()
         self._starts: set[asyncio.Task[NexusResponse]] = set()
 
     async def drain(self, seconds: float) -> None:
@@ -107,7 +111,8 @@ class Handlers:
             async with asyncio.timeout_at(call.deadline):
                 content = Content(headers=request.content_headers, data=await call.incoming.body.read())
                 check_body(content.headers, content.data)
-                task = asyncio.create_task(self._started(call, context, content))
+                origin = self._origin(call, request, request_id, content)
+                task = asyncio.create_task(self._started(call, context, content, origin))
                 self._starts.add(task)
                 task.add_done_callback(self._starts.discard)
                 response = await asyncio.shield(task)
@@ -123,13 +128,36 @@ class Handlers:
             return await self._awaited(call, request.prefer_wait, response)
         return response
 
-    async def _started(self, call: Call, context: StartOperationContext, content: Content) -> NexusResponse:
+    def _origin(self, call: Call, request: StartOperation, scoped_request_id: str, content: Content) -> Origin:
+        return Origin(
+            address=call.address,
+            tenant=call.principal.tenant,
+            subject=call.principal.subject,
+            request_id=request.request_id,
+            scoped_request_id=scoped_request_id,
+            start_id=str(uuid.uuid4()),
+            digest=body_digest(content),
+            trace_id=self._telemetry.current_trace_id() or "",
+            metadata=request.metadata,
+        )
+
+    async def _started(
+        self, call: Call, context: StartOperationContext, content: Content, origin: Origin
+    ) -> NexusResponse:
+        with self._bodies.using(origin):
+            return await self._handled(call, context, content, origin)
+
+    async def _handled(
+        self, call: Call, context: StartOperationContext, content: Content, origin: Origin
+    ) -> NexusResponse:
         serializer = call.engine.serializer(call.mounted.endpoint)
         value = LazyValue(serializer, content.headers, _once(content.data))
-        call.engine.host(call.mounted.endpoint, context)
+        notes = call.engine.host(call.mounted.endpoint, context, origin=origin)
         with calling(call.principal):
             with _its_own_faults():
                 result = await call.mounted.handler.start_operation(context, value)
+            if notes.reused:
+                raise RequestIdReused
             links = tuple(context.outbound_links)
             match result:
                 case StartOperationResultSync():
@@ -144,7 +172,8 @@ class Handlers:
                         token = self._sealer.seal_operation(call.principal.tenant, call.address, engine_token)
                     except TokenTooLong as error:
                         raise _unsendable(str(error)) from None
-                    return OperationStarted(token, links, result_location(self._public_url, call.address, token))
+                    location = result_location(self._public_url, call.address, token)
+                    return OperationStarted(token, links, location, replayed=notes.replayed)
                 case _:
                     raise TypeError(f"a handler's start returned {type(result).__name__}")
 
@@ -158,7 +187,7 @@ class Handlers:
             completed = await self._outcomes.wait(call, engine_token, limit)
         except Exception:  # noqa: BLE001 - the operation is started, whatever may hinder the look at its result
             return started
-        return started if completed is None else ended(completed)
+        return started if completed is None else ended(completed, replayed=started.replayed)
 
     async def cancel(self, call: Call, request: CancelOperation) -> NexusResponse:
         """Ask for the cancellation of an operation; one that has ended is none the worse for it.

@@ -103,11 +103,11 @@ class Outcomes:
             raise InvalidToken from None
 
 
-def ended(completed: Completed) -> NexusResponse:
-    """The answer to whoever waited for it."""
+def ended(completed: Completed, *, replayed: bool = False) -> NexusResponse:
+    """The answer to whoever waited for it; ``replayed`` where that was a start which had been made before."""
     if isinstance(completed.outcome, Content):
-        return OperationSucceeded(completed.outcome)
-    return OperationFailed(completed.outcome)
+        return OperationSucceeded(completed.outcome, replayed=replayed)
+    return OperationFailed(completed.outcome, replayed=replayed)
 
 
 def _state(completed: Completed | None) -> OperationState:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from nexusrpc import Content, HandlerError, Link, OperationError, Serializer
     from nexusrpc.handler import CancelOperationContext, StartOperationContext
 
-    from gateway.model import Endpoint
+    from gateway.engines._operations import OperationsEngine, StartNotes
+    from gateway.model import Endpoint, Origin
 
 
 class OperationNotFound(Exception):
@@ -41,6 +42,11 @@ class Completed:
 class Engine(Protocol):
     """Holds handler calls in the engine's context, and answers for the operations that they started."""
 
+    @property
+    def operations(self) -> OperationsEngine:
+        """What can be known of operations and done to them, beside starting them."""
+        ...
+
     def serializer(self, endpoint: Endpoint) -> Serializer:
         """The converter between bodies and the values that handlers of this endpoint take and return."""
         ...
@@ -50,11 +56,12 @@ class Engine(Protocol):
         endpoint: Endpoint,
         context: StartOperationContext | CancelOperationContext,
         engine_token: str | None = None,
-    ) -> None:
+        origin: Origin | None = None,
+    ) -> StartNotes:
         """Make the rest of the current task what a handler call has to run in.
 
         To be called in a task of its own, whose context variables it sets for good. ``engine_token`` is that of the
-        operation to cancel.
+        operation to cancel; ``origin`` is kept with whatever the handler starts.
         """
         ...
 

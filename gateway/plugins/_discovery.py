@@ -15,7 +15,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from gateway.plugins._plugin import HandlerPlugin, PluginContext
-from gateway.plugins._soundness import UnsoundError, check_parts, open_service
+from gateway.plugins._soundness import UnsoundError, check_exposed, check_parts, open_service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -120,6 +120,7 @@ def _open(origin: str, found: object, context: PluginContext) -> LoadedPlugin:
         if service.service.name in services:
             raise UnsoundError(f"offers the service {service.service.name!r} twice")
         services[service.service.name] = service
+    check_exposed(plugin, services)
     return LoadedPlugin(origin=origin, plugin=plugin, services=services)
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from gateway.plugins._exposed import Exposed
+
 
 @dataclass(frozen=True, kw_only=True)
 class HandlerPlugin:
@@ -16,11 +18,13 @@ class HandlerPlugin:
 
     ``services`` are *instances* of classes decorated with ``@nexusrpc.handler.service_handler``; the gateway serves
     those of them that an endpoint lists. ``workflows`` and ``activities`` are what ``nexus-gateway worker`` registers.
+    ``exposes`` says, by service and operation, what callers may do with that operation's running workflow.
     """
 
     services: Sequence[object]
     workflows: Sequence[type[Any]] = ()
     activities: Sequence[Callable[..., Any]] = ()
+    exposes: Mapping[tuple[str, str], Sequence[Exposed]] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from nexusrpc import get_service_definition
 from nexusrpc.handler import Handler, OperationHandler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from nexusrpc.handler._core import ServiceHandler
 
@@ -62,6 +62,21 @@ def open_service(instance: object) -> ServiceHandler:
         methods = ", ".join(f"{name}.{method}" for method in blocking)
         raise UnsoundError(f"{methods}: a blocking operation; write it with 'async def', one thread serves all callers")
     return service
+
+
+def check_exposed(plugin: HandlerPlugin, services: Mapping[str, ServiceHandler]) -> None:
+    """Check that what is exposed is of operations that there are, and named once.
+
+    Raises:
+        UnsoundError: It is not.
+    """
+    for (service, operation), exposed in plugin.exposes.items():
+        handler = services.get(service)
+        if handler is None or operation not in handler.service.operation_definitions:
+            raise UnsoundError(f"exposes something of {service!r}/{operation!r}, which it does not offer")
+        names = [(one.kind, one.name) for one in exposed]
+        if len(set(names)) < len(names):
+            raise UnsoundError(f"exposes something of {service!r}/{operation!r} twice")
 
 
 def _blocking(service: ServiceHandler) -> Iterator[str]:

@@ -27,6 +27,7 @@ from gateway.protocol._headers import (
 )
 from gateway.protocol._limits import DEFAULT_LIMITS, Limits
 from gateway.protocol._links import decode_links, encode_link
+from gateway.protocol._metadata import METADATA_PREFIX
 from gateway.protocol._nexus_errors import (
     handler_error_from_failure,
     handler_error_to_failure,
@@ -66,11 +67,13 @@ from gateway.protocol._targets import (
     result_location,
     split_target,
 )
+from gateway.protocol._times import decode_timestamp, encode_timestamp
 
 __all__ = (
     "DEFAULT_LIMITS",
     "ENDPOINTS_PREFIX",
     "ERROR_TYPES",
+    "METADATA_PREFIX",
     "SERVICES_INFIX",
     "STATUS",
     "TRANSPORT_HEADERS",
@@ -109,6 +112,7 @@ __all__ = (
     "decode_name",
     "decode_request",
     "decode_response",
+    "decode_timestamp",
     "encode_completion",
     "encode_duration",
     "encode_failure",
@@ -116,6 +120,7 @@ __all__ = (
     "encode_name",
     "encode_request",
     "encode_response",
+    "encode_timestamp",
     "handler_error_from_failure",
     "handler_error_to_failure",
     "join_target",

@@ -15,6 +15,7 @@ from gateway.protocol._failures import FailureForm
 from gateway.protocol._headers import Headers, check_received, header_title, refuse_repeated, sort_headers, utf8_length
 from gateway.protocol._limits import DEFAULT_LIMITS, Limits
 from gateway.protocol._links import decode_links
+from gateway.protocol._metadata import decode_metadata
 from gateway.protocol._preferences import decode_wait
 from gateway.protocol._requests import CancelOperation, FetchInfo, FetchResult, NexusRequest, StartOperation
 from gateway.protocol._targets import decode_path, decode_query
@@ -32,6 +33,7 @@ _SINGLETONS: Final = frozenset(
         "content-length",
         "content-type",
         "host",
+        "idempotency-key",
         "nexus-operation-token",
         "nexus-request-id",
         "operation-timeout",
@@ -115,6 +117,7 @@ def _start(received: _Received) -> StartOperation:
         operation_timeout=_timeout(received.headers, "Operation-Timeout"),
         prefer_wait=decode_wait(received.headers.get_all("prefer")),
         failure_form=decode_failure_form(received.headers),
+        metadata=decode_metadata(received.headers),
         content_headers=decode_content_headers(content),
         headers=handler,
     )
@@ -175,14 +178,18 @@ def _timeout(headers: Headers, title: str) -> timedelta | None:
 
 
 def _request_id(headers: Mapping[str, str], limits: Limits) -> str | None:
-    request_id = headers.get("nexus-request-id")
-    if request_id is None:
+    request_id, key = headers.get("nexus-request-id"), headers.get("idempotency-key")
+    if request_id is not None and key is not None and request_id != key:
+        raise RemoteProtocolError("Idempotency-Key: not the same as Nexus-Request-Id; send one of them")
+    title = "Idempotency-Key" if request_id is None else "Nexus-Request-Id"
+    given = key if request_id is None else request_id
+    if given is None:
         return None
-    if not request_id:
-        raise RemoteProtocolError("Nexus-Request-Id: empty; leave it out to have one made")
-    if utf8_length(request_id) > limits.request_id_bytes:
-        raise RemoteProtocolError(f"Nexus-Request-Id: longer than {limits.request_id_bytes} bytes; shorten it")
-    return request_id
+    if not given:
+        raise RemoteProtocolError(f"{title}: empty; leave it out to have one made")
+    if utf8_length(given) > limits.request_id_bytes:
+        raise RemoteProtocolError(f"{title}: longer than {limits.request_id_bytes} bytes; shorten it")
+    return given
 
 
 def _token(received: _Received) -> str:

@@ -11,6 +11,7 @@ from gateway.protocol._errors import LocalProtocolError, shown
 from gateway.protocol._failures import FailureForm
 from gateway.protocol._headers import CALLBACK_PREFIX, CONTENT_PREFIX, TRANSPORT_HEADERS, checked
 from gateway.protocol._links import encode_link
+from gateway.protocol._metadata import encode_metadata
 from gateway.protocol._preferences import encode_wait
 from gateway.protocol._requests import (
     CancelOperation,
@@ -72,6 +73,8 @@ def _start_fields(request: StartOperation) -> _Fields:
         yield checked(f"Nexus-Callback-{name}", value)
     for link in request.links:
         yield "Nexus-Link", encode_link(link)
+    for name, value in encode_metadata(request.metadata):
+        yield checked(name, value)
     if request.request_id is not None:
         yield _filled("Nexus-Request-Id", request.request_id)
     yield from _timeout("Operation-Timeout", request.operation_timeout)

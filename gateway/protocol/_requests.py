@@ -23,7 +23,8 @@ class StartOperation:
 
     ``headers`` are for the handler, names in lower case, without what ``WITHHELD_HEADERS`` lists; the timeouts and the
     request id are among them as they came. ``callback_headers`` are without their prefix. ``prefer_wait`` is how long
-    the caller would rather wait than be given a token (RFC 7240, section 4.3).
+    the caller would rather wait than be given a token (RFC 7240, section 4.3). ``metadata`` is what the caller wants to
+    find the operation by, keys in lower case; the request id may also come as ``Idempotency-Key``.
     """
 
     service: str
@@ -36,6 +37,7 @@ class StartOperation:
     operation_timeout: timedelta | None = None
     prefer_wait: timedelta | None = None
     failure_form: FailureForm = FailureForm.CURRENT
+    metadata: Mapping[str, str] = field(default_factory=dict)
     content_headers: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 

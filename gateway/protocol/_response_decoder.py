@@ -73,14 +73,16 @@ def _succeeded(received: _Received) -> OperationSucceeded:
         check_received(name, value)
     content_headers = decode_content_headers(content_headers)
     check_body(content_headers, received.body)
-    return OperationSucceeded(Content(headers=content_headers, data=received.body), links=_links(received))
+    content = Content(headers=content_headers, data=received.body)
+    return OperationSucceeded(content, links=_links(received), replayed=_replayed(received))
 
 
 def _started(received: _Received) -> OperationStarted:
     token, state = _token_and_state(received)
     if state is not OperationState.RUNNING:
         raise RemoteProtocolError(f"a started operation is running, not {state.value}")
-    return OperationStarted(token, links=_links(received), location=received.headers.get("location"))
+    location = received.headers.get("location")
+    return OperationStarted(token, links=_links(received), location=location, replayed=_replayed(received))
 
 
 def _failed(received: _Received) -> OperationFailed:
@@ -89,7 +91,8 @@ def _failed(received: _Received) -> OperationFailed:
     if failure is None:
         raise RemoteProtocolError("Content-Type: a failed operation must be told as application/json")
     state = None if text is None else decode_error_state(text, _STATE)
-    return OperationFailed(operation_error_from_failure(failure, state), links=_links(received))
+    error = operation_error_from_failure(failure, state)
+    return OperationFailed(error, links=_links(received), replayed=_replayed(received))
 
 
 def _running(_: _Received) -> OperationRunning:
@@ -162,6 +165,10 @@ def _token_and_state(received: _Received) -> tuple[str, OperationState]:
     if not isinstance(state, str) or state not in _STATES:
         raise RemoteProtocolError(f"the answer's state {shown(str(state))} is none that an operation has")
     return token, OperationState(state)
+
+
+def _replayed(received: _Received) -> bool:
+    return received.headers.get("nexus-gateway-replayed") == "true"
 
 
 def _links(received: _Received) -> tuple[Link, ...]:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _JSON_TYPE: Final = ("Content-Type", JSON)
 _SUCCEEDED: Final = ("Nexus-Operation-State", "succeeded")
 _RETRYABLE: Final = {True: ("Nexus-Request-Retryable", "true"), False: ("Nexus-Request-Retryable", "false")}
+_REPLAYED: Final = {True: (("Nexus-Gateway-Replayed", "true"),), False: ()}
 _RETRY_NOW: Final = ("Retry-After", "0")
 
 
@@ -40,13 +41,18 @@ def encode_response(response: NexusResponse, form: FailureForm = FailureForm.CUR
     """
     match response:
         case OperationSucceeded(content, links):
-            headers = (*encode_content_headers(content), _SUCCEEDED, *_links(links))
+            headers = (*encode_content_headers(content), _SUCCEEDED, *_links(links), *_REPLAYED[response.replayed])
             return EncodedResponse(status=200, headers=headers, body=content.data)
         case OperationStarted():
             return _started(response)
         case OperationFailed(error, links):
             body = dump_json(encode_failure(operation_error_to_failure(error, form)))
-            headers = (_JSON_TYPE, ("Nexus-Operation-State", error.state.value), *_links(links))
+            headers = (
+                _JSON_TYPE,
+                ("Nexus-Operation-State", error.state.value),
+                *_links(links),
+                *_REPLAYED[response.replayed],
+            )
             return EncodedResponse(status=424, headers=headers, body=body)
         case OperationRunning():
             return EncodedResponse(status=412)
@@ -63,7 +69,7 @@ def encode_response(response: NexusResponse, form: FailureForm = FailureForm.CUR
 
 def _started(response: OperationStarted) -> EncodedResponse:
     location = () if response.location is None else (checked("Location", response.location), _RETRY_NOW)
-    headers = (_JSON_TYPE, *location, *_links(response.links))
+    headers = (_JSON_TYPE, *location, *_links(response.links), *_REPLAYED[response.replayed])
     return EncodedResponse(status=201, headers=headers, body=_info(response.token, "running"))
 
 

@@ -19,15 +19,20 @@ class OperationSucceeded:
 
     content: Content
     links: tuple[Link, ...] = ()
+    replayed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class OperationStarted:
-    """201: the operation goes on and is known by ``token``; ``location`` is where its result can be waited for."""
+    """201: the operation goes on and is known by ``token``; ``location`` is where its result can be waited for.
+
+    Here as in the other answers to a start, ``replayed`` says that the same request has started it before.
+    """
 
     token: str = field(repr=False)
     links: tuple[Link, ...] = ()
     location: str | None = field(default=None, repr=False)
+    replayed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,7 @@ class OperationFailed:
 
     error: OperationError
     links: tuple[Link, ...] = ()
+    replayed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ from gateway.telemetry import OTHER, RequestSpan, Telemetry
 from gateway.web._protocol import BODY_ERRORS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 _logger = logging.getLogger("gateway.web")
 
@@ -55,6 +55,9 @@ _VERBS: Final[Mapping[type, str]] = {
     FetchResult: "result",
     FetchInfo: "describe",
 }
+# /nexus/endpoints/{endpoint}/services/{service}/{operation}
+_SEGMENTS_OF_OPERATION: Final = 6
+_METHODS: Final[Mapping[str | None, str]] = {None: "GET, POST", "cancel": "POST", "result": "GET"}
 _OUTCOMES: Final[Mapping[type, str]] = {
     OperationSucceeded: "succeeded",
     OperationStarted: "started",
@@ -90,10 +93,12 @@ class Edge:
         self._limits = limits
         self._body_bytes = body_bytes
 
-    def application(self) -> web.Application:
-        """The routes. Paths are taken raw: a name may hold an encoded slash."""
+    def application(self, *more: Callable[[web.Application], None]) -> web.Application:
+        """The routes, those that ``more`` adds before them. Paths are taken raw: a name may hold an encoded slash."""
         app = web.Application()
         app.on_response_prepare.append(_without_server_header)
+        for add_routes in more:
+            add_routes(app)
         app.router.add_route("POST", CALLBACK_PATH, self.completion, expect_handler=_not_yet)
         app.router.add_get(CALLBACK_KEYS_PATH, self.callback_keys)
         # Also with an encoded line feed, which a plain dot would not match.
@@ -106,15 +111,15 @@ class Edge:
         form = FailureForm.CURRENT
         with self._telemetry.request_span(OTHER, headers, method=request.method) as span:
             try:
-                self._check_head(request)
+                check_head(request, self._header_bytes)
                 endpoint, target = split_target(request.raw_path)
                 parsed = decode_request(request.method, target, headers, self._limits)
             except RemoteProtocolError as error:
                 refusal = _answer(HandlerFailed(error.to_handler_error()), form, span)
-                if isinstance(error, _UnsafeHead):
+                if isinstance(error, UnsafeHead):
                     # Whoever stands in front may see other requests in these bytes than we do.
                     refusal.force_close()
-                return refusal
+                return _method_refused(request, refusal, span) if _is_about_method(error) else refusal
             form = parsed.failure_form
             request_id = (parsed.request_id if isinstance(parsed, StartOperation) else None) or str(uuid.uuid4())
             span.verb(_VERBS[type(parsed)])
@@ -126,7 +131,7 @@ class Edge:
                 authorization=headers.get_all("authorization"),
                 body=_Body(request, self._body_bytes),
                 span=span,
-                certificate=_thumbprint(request),
+                certificate=thumbprint(request),
                 peer=request.remote or "",
             )
             response = await self._dispatcher.dispatch(incoming)
@@ -160,17 +165,19 @@ class Edge:
         headers = {"Content-Type": "application/jwk-set+json", "Cache-Control": "public, max-age=300"}
         return web.Response(text=self._callback_keys, headers=headers)
 
-    def _check_head(self, request: web.Request) -> None:
-        lines = sum(len(name) + len(value) + 4 for name, value in request.headers.items())
-        if len(request.method) + len(request.raw_path) + lines > self._header_bytes:
-            raise _UnsafeHead(f"the headers are longer than {self._header_bytes} bytes")
-        if request.version not in _VERSIONS:
-            raise _UnsafeHead("the request must be HTTP/1.1")
-        if request.headers.get("Transfer-Encoding", "chunked").lower() != "chunked":
-            raise _UnsafeHead("header Transfer-Encoding: must be chunked, alone")
+
+def check_head(request: web.Request, header_bytes: int) -> None:
+    """Raise UnsafeHead for a head that is too long, or that another server could read differently."""
+    lines = sum(len(name) + len(value) + 4 for name, value in request.headers.items())
+    if len(request.method) + len(request.raw_path) + lines > header_bytes:
+        raise UnsafeHead(f"the headers are longer than {header_bytes} bytes")
+    if request.version not in _VERSIONS:
+        raise UnsafeHead("the request must be HTTP/1.1")
+    if request.headers.get("Transfer-Encoding", "chunked").lower() != "chunked":
+        raise UnsafeHead("header Transfer-Encoding: must be chunked, alone")
 
 
-class _UnsafeHead(RemoteProtocolError):
+class UnsafeHead(RemoteProtocolError):
     """A head after which the connection is not used again."""
 
 
@@ -216,13 +223,27 @@ def _answer(response: NexusResponse, form: FailureForm, span: RequestSpan) -> we
     span.outcome(_outcome(response))
     headers = CIMultiDict(encoded.headers)
     if isinstance(response, HandlerFailed) and response.error.type is HandlerErrorType.UNAUTHENTICATED:
-        headers["WWW-Authenticate"] = _challenge(response.error.message)
+        headers["WWW-Authenticate"] = challenge(response.error.message)
     return web.Response(status=encoded.status, headers=headers, body=encoded.body)
 
 
-def _challenge(message: str) -> str:
+def challenge(message: str) -> str:
     # RFC 6750, section 3, says what an error_description may hold; a handler's message may hold anything.
     return f'Bearer error="invalid_token", error_description="{_NOT_IN_DESCRIPTIONS.sub("?", message)}"'
+
+
+def _is_about_method(error: RemoteProtocolError) -> bool:
+    return error.error_type is HandlerErrorType.NOT_IMPLEMENTED
+
+
+def _method_refused(request: web.Request, refused: web.Response, span: RequestSpan) -> web.Response:
+    """As HTTP has it, 405 and not 501 (RFC 9110, section 15.5.6); a Nexus caller goes by the body, which stays."""
+    path = request.raw_path.partition("?")[0]
+    verb = path.rpartition("/")[2] if path.count("/") > _SEGMENTS_OF_OPERATION else None
+    refused.set_status(405)
+    refused.headers["Allow"] = _METHODS.get(verb, "GET, POST")
+    span.status(405)
+    return refused
 
 
 def _outcome(response: NexusResponse) -> str:
@@ -235,7 +256,7 @@ def _outcome(response: NexusResponse) -> str:
             return _OUTCOMES[type(response)]
 
 
-def _thumbprint(request: web.Request) -> str | None:
+def thumbprint(request: web.Request) -> str | None:
     """The SHA-256 thumbprint of the client's certificate (RFC 8705 section 3.1), where it has shown one."""
     connection = request.get_extra_info("ssl_object")
     certificate = connection.getpeercert(binary_form=True) if connection is not None else None

@@ -8,10 +8,11 @@ from temporalio import workflow
 
 # The workflow sandbox imports this package anew for each run, and has use only for the workflow.
 with workflow.unsafe.imports_passed_through():
-    from gateway.plugins import HandlerPlugin
+    from gateway.plugins import HandlerPlugin, exposed_query, exposed_update
     from handlers.orders._activities import charge_card, refund_payment, ship_order
     from handlers.orders._handler import OrdersHandler
-    from handlers.orders._model import OrdersService
+    from handlers.orders._identity import approver
+    from handlers.orders._model import OrdersService, OrderStatus
     from handlers.orders._workflow import OrderWorkflow
 
 __all__ = ("OrderWorkflow", "OrdersHandler", "OrdersService", "plugin")
@@ -20,4 +21,11 @@ plugin = HandlerPlugin(
     services=[OrdersHandler()],
     workflows=[OrderWorkflow],
     activities=[charge_card, refund_payment, ship_order],
+    exposes={
+        ("orders.v1", "process"): [
+            # Who approves is whoever calls: the body has no say in it.
+            exposed_update("approve", output=OrderStatus, argument=lambda _: approver(), summary="Approve the order."),
+            exposed_query("status", output=OrderStatus, summary="How the order stands."),
+        ]
+    },
 )

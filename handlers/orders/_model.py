@@ -6,6 +6,9 @@ import nexusrpc
 from pydantic import BaseModel, ConfigDict, Field
 
 OrderId = str
+ARTICLES = ("tea", "kettle", "samovar")
+"""What is on the price list. A basket with anything else is refused by the price list, which names the line."""
+
 _ORDER_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
 
@@ -18,7 +21,7 @@ class _Value(BaseModel):
 class Line(_Value):
     """So many of one article."""
 
-    sku: str = Field(min_length=1, max_length=64)
+    sku: str = Field(min_length=1, max_length=64, json_schema_extra={"enum": [*ARTICLES]})
     quantity: int = Field(default=1, ge=1, le=1000)
 
 
@@ -38,8 +41,8 @@ class Quote(_Value):
 class Order(Basket):
     """An order; the input of ``process``. ``card`` is the payment provider's reference to a card, never its number."""
 
-    order_id: OrderId = Field(pattern=_ORDER_ID)
-    card: str = Field(min_length=1, max_length=200)
+    order_id: OrderId = Field(pattern=_ORDER_ID, examples=["order-1"])
+    card: str = Field(min_length=1, max_length=200, examples=["card-ok"])
 
 
 class Receipt(_Value):
@@ -55,7 +58,7 @@ class Receipt(_Value):
 class OrderReference(_Value):
     """An order of the caller's; the input of ``approve`` and ``status``."""
 
-    order_id: OrderId = Field(pattern=_ORDER_ID)
+    order_id: OrderId = Field(pattern=_ORDER_ID, examples=["order-1"])
 
 
 class Phase(StrEnum):

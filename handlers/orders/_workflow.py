@@ -7,6 +7,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
+    from gateway.plugins import AWAITING_MEMO, PROGRESS_MEMO
     from handlers.orders._activities import Charge, Parcel, Refund, charge_card, refund_payment, ship_order
     from handlers.orders._model import Order, OrderStatus, Phase, Receipt
     from handlers.orders._prices import quote
@@ -87,10 +88,18 @@ class OrderWorkflow:
         if not self._quote.needs_approval:
             return
         self._phase = Phase.AWAITING_APPROVAL
+        if self._approved_by is not None:
+            return
+        # Published for whoever looks at the operation, or follows its events.
+        workflow.upsert_memo({AWAITING_MEMO: ["approve"], PROGRESS_MEMO: {"phase": self._phase}})
         try:
             await workflow.wait_condition(lambda: self._approved_by is not None, timeout=_APPROVAL_TIMEOUT)
         except TimeoutError:
             raise ApplicationError("nobody approved the order in time", type="ApprovalTimeout") from None
+        except asyncio.CancelledError:
+            workflow.upsert_memo({AWAITING_MEMO: None})
+            raise
+        workflow.upsert_memo({AWAITING_MEMO: None, PROGRESS_MEMO: {"phase": "approved"}})
 
     async def _ship(self) -> str:
         self._phase = Phase.SHIPPING

@@ -1,20 +1,25 @@
 """Temporal as the engine: unmodified Nexus operation handlers of its SDK, and their workflows."""
 
+from gateway.engines.temporal._attributes import ATTRIBUTES
 from gateway.engines.temporal._client import TemporalOptions, connected
 from gateway.engines.temporal._deliveries import DeliveryTerms, TemporalDeliveries, TemporalDeliveryBook
 from gateway.engines.temporal._delivery_workflow import DeliverCallback, DeliveryActivities
 from gateway.engines.temporal._engine import TemporalEngine
+from gateway.engines.temporal._setup import SetUpFailed, register_attributes
 from gateway.engines.temporal._worker import WorkerPlan, run_workers
 
 __all__ = (
+    "ATTRIBUTES",
     "DeliverCallback",
     "DeliveryActivities",
     "DeliveryTerms",
+    "SetUpFailed",
     "TemporalDeliveries",
     "TemporalDeliveryBook",
     "TemporalEngine",
     "TemporalOptions",
     "WorkerPlan",
     "connected",
+    "register_attributes",
     "run_workers",
 )

@@ -14,11 +14,15 @@ from temporalio.client import (
     Interceptor,
     OutboundInterceptor,
     StartWorkflowInput,
+    StartWorkflowUpdateWithStartInput,
     WorkflowHandle,
+    WorkflowUpdateHandle,
 )
 from temporalio.contrib.opentelemetry import TracingInterceptor
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.service import RetryConfig, TLSConfig
+from temporalio.service import RetryConfig, RPCError, TLSConfig
+
+from gateway.engines.temporal._starting import starting
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
@@ -89,14 +93,39 @@ class _RunPinning(Interceptor):
 
 class _RunPinningOutbound(OutboundInterceptor):
     async def start_workflow(self, input: StartWorkflowInput) -> WorkflowHandle[Any, Any]:  # noqa: A002
-        handle = await super().start_workflow(input)
-        runs = started_runs.get()
-        if runs is not None and handle.first_execution_run_id:
-            runs[handle.id] = handle.first_execution_run_id
+        start = starting.get()
+        if start is None:
+            return _noted(await super().start_workflow(input))
+        given = input.search_attributes
+        await start.prepare(input)
+        try:
+            handle = _noted(await super().start_workflow(input))
+        except RPCError as error:
+            if not start.refused(error):
+                raise
+            input.search_attributes = given
+            handle = _noted(await super().start_workflow(input))
+        await start.examine(handle.id, handle.first_execution_run_id)
         return handle
+
+    async def start_update_with_start_workflow(
+        self,
+        input: StartWorkflowUpdateWithStartInput,  # noqa: A002
+    ) -> WorkflowUpdateHandle[Any]:
+        start = starting.get()
+        if start is not None:
+            await start.prepare(input.start_workflow_input)
+        return await super().start_update_with_start_workflow(input)
 
     async def cancel_workflow(self, input: CancelWorkflowInput) -> None:  # noqa: A002
         pinned = pinned_run.get()
         if pinned is not None and pinned[0] == input.id and input.run_id is None:
             input.first_execution_run_id = pinned[1]
         await super().cancel_workflow(input)
+
+
+def _noted(handle: WorkflowHandle[Any, Any]) -> WorkflowHandle[Any, Any]:
+    runs = started_runs.get()
+    if runs is not None and handle.first_execution_run_id:
+        runs[handle.id] = handle.first_execution_run_id
+    return handle

@@ -10,10 +10,14 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.service import RPCError
 
 from gateway.engines._base import Completed, EngineUnavailable
+from gateway.engines._operations import StartNotes
 from gateway.engines.temporal import _failures, _origins, _results, _tokens
+from gateway.engines.temporal._attributes import KnownAttributes
 from gateway.engines.temporal._client import pinned_run, started_runs
 from gateway.engines.temporal._content import PayloadSerializer
 from gateway.engines.temporal._hosting import Host, OperationTokenType, is_link_of_temporal, run_id_of_link
+from gateway.engines.temporal._operations import TemporalOperations
+from gateway.engines.temporal._starting import Starting, starting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,7 +26,7 @@ if TYPE_CHECKING:
     from nexusrpc.handler import CancelOperationContext, StartOperationContext
     from temporalio.client import Client
 
-    from gateway.model import Endpoint
+    from gateway.model import Endpoint, Origin
 
 _CHECK_TIMEOUT = timedelta(seconds=2)
 
@@ -38,6 +42,13 @@ class TemporalEngine:
             for namespace, client in clients.items()
         }
         self._host = Host()
+        self._known = {namespace: KnownAttributes(client) for namespace, client in clients.items()}
+        self._operations = TemporalOperations(clients, self._known)
+
+    @property
+    def operations(self) -> TemporalOperations:
+        """By Temporal's visibility store, its histories and its batch operations."""
+        return self._operations
 
     def serializer(self, endpoint: Endpoint) -> Serializer:
         """The pydantic payload converter of the endpoint's client, over Nexus content types."""
@@ -48,14 +59,21 @@ class TemporalEngine:
         endpoint: Endpoint,
         context: StartOperationContext | CancelOperationContext,
         engine_token: str | None = None,
-    ) -> None:
+        origin: Origin | None = None,
+    ) -> StartNotes:
         """Set what a Temporal worker sets around a handler call."""
+        notes = StartNotes()
+        client = self._clients[endpoint.namespace]
         started_runs.set({})
+        if origin is not None:
+            known = self._known[endpoint.namespace]
+            starting.set(Starting(origin=origin, client=client, attributes=known, notes=notes))
         if engine_token is not None:
             token = _tokens.decode_handler_token(_tokens.handler_token(engine_token))
             if token is not None and token.type is OperationTokenType.WORKFLOW and token.run_id:
                 pinned_run.set((token.workflow_id or "", token.run_id))
-        self._host.enter(endpoint, context, self._clients[endpoint.namespace])
+        self._host.enter(endpoint, context, client)
+        return notes
 
     def engine_token(self, endpoint: Endpoint, handler_token: str) -> str:
         """The SDK's token with the first run of what was started in it."""

@@ -17,17 +17,29 @@ import temporalio.client
 import temporalio.common
 import temporalio.nexus
 from nexusrpc.handler import StartOperationContext
+from temporalio.api.common.v1 import Link as TemporalLink
+from temporalio.api.enums.v1 import EventType
 from temporalio.nexus import _operation_context as _sdk_context
-from temporalio.nexus._link_conversion import nexus_link_to_temporal_link
+from temporalio.nexus._link_conversion import nexus_link_to_temporal_link, temporal_link_to_nexus_link
 from temporalio.nexus._token import OperationToken, OperationTokenType
 
 if TYPE_CHECKING:
     from nexusrpc import Link
     from nexusrpc.handler import CancelOperationContext
+    from temporalio.api.history.v1 import HistoryEvent
 
     from gateway.model import Endpoint
 
-__all__ = ("Host", "OperationToken", "OperationTokenType", "is_link_of_temporal", "run_id_of_link")
+__all__ = (
+    "Host",
+    "OperationToken",
+    "OperationTokenType",
+    "is_backing_start",
+    "is_link_of_temporal",
+    "link_to_start",
+    "nexus_links_of",
+    "run_id_of_link",
+)
 
 
 class Host:
@@ -72,6 +84,11 @@ class Host:
         )
 
 
+def is_backing_start() -> bool:
+    """Whether what is being started is the operation itself, and not something beside it."""
+    return _sdk_context._in_nexus_backing_start_context()  # noqa: SLF001
+
+
 def is_link_of_temporal(link: Link) -> bool:
     """Whether the SDK can attach this link to a workflow; it raises on links that only look like Temporal's."""
     try:
@@ -95,3 +112,24 @@ def run_id_of_link(link: Link) -> str | None:
             return converted.activity.run_id or None  # type: ignore[union-attr]
         case _:
             return None
+
+
+def link_to_start(namespace: str, workflow_id: str, run_id: str) -> TemporalLink:
+    """A link to the event that a run began with."""
+    return TemporalLink(
+        workflow_event=TemporalLink.WorkflowEvent(
+            namespace=namespace,
+            workflow_id=workflow_id,
+            run_id=run_id,
+            event_ref=TemporalLink.WorkflowEvent.EventReference(
+                event_id=1, event_type=EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED
+            ),
+        )
+    )
+
+
+def nexus_links_of(started: HistoryEvent, namespace: str, workflow_id: str, run_id: str) -> tuple[Link, ...]:
+    """The link to a run, and those that were attached to it when it was started."""
+    links = (link_to_start(namespace, workflow_id, run_id), *started.links)
+    converted = (temporal_link_to_nexus_link(link) for link in links)
+    return tuple(dict.fromkeys(link for link in converted if link is not None))

@@ -70,25 +70,25 @@ async def _workflow(client: Client, token: OperationToken, wait: bool) -> Comple
     workflow_id, run_id = token.workflow_id or "", token.run_id or ""
     if not wait:
         # A look at the history's close event would not do: the server holds it back until the call times out.
-        latest = await _describe(client, workflow_id, "")
-        if run_id in ("", latest.first_run_id):
+        latest = await describe(client, workflow_id, "")
+        if run_id in ("", latest.first_run_id, latest.execution.run_id):
             run_id = latest.execution.run_id
             if latest.status == WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING:
                 return None
-    return await _close_of(client, workflow_id, run_id)
+    return await close_of(client, workflow_id, run_id)
 
 
-async def _describe(client: Client, workflow_id: str, run_id: str) -> WorkflowExecutionInfo:
+async def describe(client: Client, workflow_id: str, run_id: str) -> WorkflowExecutionInfo:
     execution = WorkflowExecution(workflow_id=workflow_id, run_id=run_id)
     request = DescribeWorkflowExecutionRequest(namespace=client.namespace, execution=execution)
     service = client.workflow_service
-    described = await _call(lambda: service.describe_workflow_execution(request, timeout=_LOOK_TIMEOUT))
+    described = await call(lambda: service.describe_workflow_execution(request, timeout=_LOOK_TIMEOUT))
     if described is None:
         raise EngineUnavailable
     return described.workflow_execution_info
 
 
-async def _close_of(client: Client, workflow_id: str, run_id: str) -> Completed | None:
+async def close_of(client: Client, workflow_id: str, run_id: str) -> Completed | None:
     """The end of a chain of runs, from this run on; None when a long poll ended before it."""
     request = GetWorkflowExecutionHistoryRequest(
         namespace=client.namespace,
@@ -99,16 +99,29 @@ async def _close_of(client: Client, workflow_id: str, run_id: str) -> Completed 
     )
     service = client.workflow_service
     while True:
-        response = await _call(lambda: service.get_workflow_execution_history(request, timeout=_POLL_TIMEOUT))
+        response = await call(lambda: service.get_workflow_execution_history(request, timeout=_POLL_TIMEOUT))
         if response is None:
             return None
         request.next_page_token = response.next_page_token
         if response.history.events:
             event = response.history.events[-1]
-            next_run = _next_run(event)
-            if not next_run:
-                return _closed(event)
-            request.execution.run_id, request.next_page_token = next_run, b""
+            following = next_run(event)
+            if not following:
+                return closed(event)
+            request.execution.run_id, request.next_page_token = following, b""
+
+
+async def close_event(client: Client, workflow_id: str, run_id: str) -> HistoryEvent | None:
+    """The event that this one run, which has ended, ended with; None where the server did not say in time."""
+    request = GetWorkflowExecutionHistoryRequest(
+        namespace=client.namespace,
+        execution=WorkflowExecution(workflow_id=workflow_id, run_id=run_id),
+        history_event_filter_type=HistoryEventFilterType.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT,
+        skip_archival=True,
+    )
+    service = client.workflow_service
+    response = await call(lambda: service.get_workflow_execution_history(request, timeout=_LOOK_TIMEOUT))
+    return response.history.events[-1] if response is not None and response.history.events else None
 
 
 async def _update(client: Client, token: OperationToken, wait: bool) -> Completed | None:
@@ -128,8 +141,8 @@ async def _update(client: Client, token: OperationToken, wait: bool) -> Complete
     )
     service = client.workflow_service
     timeout = _POLL_TIMEOUT if wait else _LOOK_TIMEOUT
-    response = await _call(lambda: service.poll_workflow_execution_update(request, timeout=timeout))
-    return _ended(response.outcome) if response is not None and response.HasField("outcome") else None
+    response = await call(lambda: service.poll_workflow_execution_update(request, timeout=timeout))
+    return ended_with(response.outcome) if response is not None and response.HasField("outcome") else None
 
 
 async def _activity(client: Client, token: OperationToken, wait: bool) -> Completed | None:
@@ -137,13 +150,13 @@ async def _activity(client: Client, token: OperationToken, wait: bool) -> Comple
     service = client.workflow_service
     if wait:
         poll = PollActivityExecutionRequest(namespace=client.namespace, activity_id=activity, run_id=run)
-        polled = await _call(lambda: service.poll_activity_execution(poll, timeout=_POLL_TIMEOUT))
-        return _ended(polled.outcome) if polled is not None and polled.HasField("outcome") else None
+        polled = await call(lambda: service.poll_activity_execution(poll, timeout=_POLL_TIMEOUT))
+        return ended_with(polled.outcome) if polled is not None and polled.HasField("outcome") else None
     request = DescribeActivityExecutionRequest(
         namespace=client.namespace, activity_id=activity, run_id=run, include_outcome=True
     )
-    described = await _call(lambda: service.describe_activity_execution(request, timeout=_LOOK_TIMEOUT))
-    return _ended(described.outcome) if described is not None and described.HasField("outcome") else None
+    described = await call(lambda: service.describe_activity_execution(request, timeout=_LOOK_TIMEOUT))
+    return ended_with(described.outcome) if described is not None and described.HasField("outcome") else None
 
 
 _LOOK: dict[OperationTokenType, Callable[[Client, OperationToken, bool], Awaitable[Completed | None]]] = {
@@ -153,7 +166,7 @@ _LOOK: dict[OperationTokenType, Callable[[Client, OperationToken, bool], Awaitab
 }
 
 
-async def _call(rpc: Callable[[], Awaitable[T]]) -> T | None:
+async def call(rpc: Callable[[], Awaitable[T]]) -> T | None:
     """The answer, or None where a long poll ended without one."""
     try:
         return await rpc()
@@ -172,7 +185,8 @@ async def _call(rpc: Callable[[], Awaitable[T]]) -> T | None:
         raise
 
 
-def _next_run(event: HistoryEvent) -> str:
+def next_run(event: HistoryEvent) -> str:
+    """The run that follows the one this event closes; empty where none does."""
     match event.WhichOneof("attributes"):
         case "workflow_execution_continued_as_new_event_attributes":
             return event.workflow_execution_continued_as_new_event_attributes.new_execution_run_id
@@ -186,7 +200,7 @@ def _next_run(event: HistoryEvent) -> str:
             return ""
 
 
-def _closed(event: HistoryEvent) -> Completed | None:
+def closed(event: HistoryEvent) -> Completed | None:
     """The end that a close event tells of, in the words of Temporal's own completion callbacks; None for any other."""
     match event.WhichOneof("attributes"):
         case "workflow_execution_completed_event_attributes":
@@ -207,7 +221,8 @@ def _closed(event: HistoryEvent) -> Completed | None:
             return None
 
 
-def _ended(ended: Outcome | ActivityExecutionOutcome) -> Completed:
+def ended_with(ended: Outcome | ActivityExecutionOutcome) -> Completed:
+    """The end that an update or an activity tells of."""
     if ended.HasField("failure"):
         return _failed(ended.failure)
     return _succeeded(ended.success if isinstance(ended, Outcome) else ended.result)

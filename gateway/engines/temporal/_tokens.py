@@ -29,6 +29,13 @@ def encode_engine_token(handler_token: str, namespace: str, first_runs: Mapping[
     return _dump(token)
 
 
+def workflow_token(namespace: str, workflow_id: str, first_run: str) -> str:
+    """The engine token of an operation that is a workflow: what ``encode_engine_token`` gave when it was started."""
+    return _dump(
+        OperationToken(type=OperationTokenType.WORKFLOW, namespace=namespace, workflow_id=workflow_id, run_id=first_run)
+    )
+
+
 def with_run(token: OperationToken, run_id: str | None) -> str:
     """The engine token for this token of the SDK and this run, unless it names a run itself."""
     return _dump(token if token.run_id else dataclasses.replace(token, run_id=run_id))

@@ -5,8 +5,8 @@ import uuid
 
 import pytest
 
-from gateway.dispatch._request_id import scoped_request_id
 from gateway.model import OperationAddress, Tenant
+from gateway.request_ids import scoped_request_id
 
 _TENANT = Tenant("https://issuer.test", "checkout")
 _ADDRESS = OperationAddress("orders", "orders.v1", "process")

@@ -7,9 +7,9 @@ from pydantic import ValidationError
 
 from gateway.model import Principal
 from gateway.plugins import calling
-from handlers.orders import plugin
+from handlers.orders import _prices, plugin
 from handlers.orders._identity import approver, workflow_id
-from handlers.orders._model import Order, Quote
+from handlers.orders._model import ARTICLES, Order, Quote
 from tests.unit.calls import start
 
 
@@ -72,3 +72,8 @@ async def test_names_the_line_of_an_unknown_article() -> None:
     ) as e:
         await start(Handler(plugin.services), "orders.v1", "quote", {"lines": [{"sku": "moon"}]})
     assert HandlerErrorType.BAD_REQUEST is e.value.type
+
+
+def test_the_schema_offers_what_the_price_list_has() -> None:
+    """Whoever reads the schema may order everything it names, and nothing else."""
+    assert list(_prices._PRICES_CENTS) == list(ARTICLES)

@@ -1,0 +1,110 @@
+"""JSON Schemas of what operations take and give, from their handlers' annotations.
+
+Pydantic makes them, as it does the validating: models, dataclasses, TypedDicts and builtins. A type that it has no
+schema for, such as a protocol buffer, may be anything.
+"""
+
+from __future__ import annotations
+
+from types import NoneType
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from nexusrpc import Content
+from pydantic import TypeAdapter
+from pydantic.errors import PydanticUserError
+from pydantic_core import PydanticOmit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    Mode = Literal["validation", "serialization"]
+
+ANYTHING: Final[Mapping[str, Any]] = {}
+_DEEPEST: Final = 8
+
+
+class Schemas:
+    """The schemas of many types, which share their definitions; ``template`` is where a reference finds those."""
+
+    def __init__(self, wanted: Iterable[tuple[Any, Mode]], template: str) -> None:
+        adapters: dict[tuple[int, Mode], TypeAdapter[Any]] = {}
+        for annotation, mode in wanted:
+            adapter = _adapter(annotation)
+            if adapter is not None:
+                adapters[id(annotation), mode] = adapter
+        inputs = [(key, mode, adapter) for (key, mode), adapter in adapters.items()]
+        made, defined = TypeAdapter.json_schemas(inputs, ref_template=template)
+        self._made = made
+        self.definitions: Mapping[str, Any] = defined.get("$defs", {})
+        """Definitions that the schemas refer to, by name."""
+
+    def of(self, annotation: Any, mode: Mode) -> Mapping[str, Any]:  # noqa: ANN401 - any annotation
+        """The schema of a type that was wanted."""
+        return self._made.get((id(annotation), mode), ANYTHING)
+
+
+def schema_of(annotation: Any, mode: Mode) -> Mapping[str, Any]:  # noqa: ANN401 - any annotation
+    """The schema of one type, complete in itself."""
+    adapter = _adapter(annotation)
+    return ANYTHING if adapter is None else adapter.json_schema(mode=mode)
+
+
+def example_of(annotation: Any, schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
+    """A value that the type accepts, as small as one finds it; None where none is found."""
+    adapter = _adapter(annotation)
+    if adapter is None:
+        return None
+    try:
+        value = _example(schema, definitions, 0)
+        adapter.validate_python(value)
+    except (ValueError, LookupError, TypeError):
+        return None
+    return value
+
+
+def _adapter(annotation: Any) -> TypeAdapter[Any] | None:  # noqa: ANN401 - any annotation
+    if annotation in (Any, None, Content) and annotation is not NoneType:
+        return None
+    try:
+        adapter: TypeAdapter[Any] = TypeAdapter(annotation)
+        adapter.json_schema()
+    except (PydanticUserError, PydanticOmit, TypeError, NameError):
+        return None
+    return adapter
+
+
+def _example(schema: Mapping[str, Any], definitions: Mapping[str, Any], depth: int) -> Any:  # noqa: ANN401 - JSON
+    if depth > _DEEPEST:
+        raise LookupError
+    if "$ref" in schema:
+        return _example(definitions[schema["$ref"].rsplit("/", 1)[-1]], definitions, depth + 1)
+    if schema.get("examples"):
+        return schema["examples"][0]
+    for known in ("const", "default"):
+        if known in schema:
+            return schema[known]
+    if schema.get("enum"):
+        return schema["enum"][0]
+    for several in ("anyOf", "oneOf", "allOf"):
+        if schema.get(several):
+            return _example(schema[several][0], definitions, depth + 1)
+    return _of_type(schema, definitions, depth)
+
+
+def _of_type(schema: Mapping[str, Any], definitions: Mapping[str, Any], depth: int) -> Any:  # noqa: ANN401 - JSON
+    match schema.get("type"):
+        case "object":
+            required = schema.get("required", ())
+            properties = schema.get("properties", {})
+            return {name: _example(properties[name], definitions, depth + 1) for name in required}
+        case "array":
+            items = schema.get("items") or (schema.get("prefixItems") or [{}])[0]
+            return [_example(items, definitions, depth + 1) for _ in range(schema.get("minItems", 0))]
+        case "string":
+            return "text"[: schema.get("maxLength", 4)].ljust(schema.get("minLength", 0), "x")
+        case "integer" | "number":
+            return schema.get("minimum", schema.get("exclusiveMinimum", 0) + 1)
+        case "boolean":
+            return False
+        case _:
+            return None

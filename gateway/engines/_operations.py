@@ -1,0 +1,238 @@
+"""What an engine tells about operations, and what it is asked for: values without a word of any engine's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+    from datetime import datetime
+
+    from nexusrpc import Content, Link, OperationError
+
+    from gateway.engines._base import Completed
+    from gateway.model import Endpoint, OperationStatus, Origin, Tenant
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+class InvalidFilter(Exception):
+    """The caller's own filter expression is not one that it may ask with; the message says why, and is for it."""
+
+
+class InvalidPageToken(Exception):
+    """The engine does not know this page token, or does not know it any more."""
+
+
+class ListingUnavailable(Exception):
+    """Operations cannot be listed, because the engine has not been set up for it; the message is for an operator."""
+
+
+class OperationEnded(Exception):
+    """What was asked for needs a running operation, and this one has ended."""
+
+
+class OperationRunningStill(Exception):
+    """What was asked for needs an operation that has ended, and this one runs."""
+
+
+class RequestIdReused(Exception):
+    """The caller's request id was used for another input before."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceScope:
+    """Operations of one service of one endpoint; all of them where ``operations`` is None."""
+
+    endpoint: str
+    service: str
+    operations: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationFilter:
+    """Which operations are meant: those of ``tenant`` within ``scope``, and of these whatever else is said.
+
+    ``since`` is included, ``until`` is not; both are about the start. ``expression`` is the caller's own, in the
+    engine's filter language. No ``statuses`` are all of them.
+    """
+
+    tenant: Tenant
+    scope: tuple[ServiceScope, ...]
+    statuses: frozenset[OperationStatus] = frozenset()
+    since: datetime | None = None
+    until: datetime | None = None
+    subject: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    expression: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationRecord:
+    """One operation. ``origin`` is None where the gateway did not start it, or started it before it took notes."""
+
+    engine_token: str = field(repr=False)
+    status: OperationStatus
+    start_time: datetime
+    close_time: datetime | None
+    origin: Origin | None
+
+
+@dataclass(frozen=True, slots=True)
+class OperationPage:
+    """A part of a list, and what to ask for the next with; None after the last."""
+
+    records: tuple[OperationRecord, ...]
+    next_page: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingActivity:
+    """A step of an operation that has not ended; ``attempt`` counts from 1."""
+
+    type: str
+    attempt: int
+    last_failure: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackState:
+    """How far the delivery of a completion is: standby, scheduled, backing_off, succeeded or failed."""
+
+    state: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationDetails:
+    """One operation from near. ``awaiting`` names the updates it waits for; ``progress`` is what it published last."""
+
+    record: OperationRecord
+    pending_activities: tuple[PendingActivity, ...] = ()
+    awaiting: tuple[str, ...] = ()
+    progress: Any = None
+    callbacks: tuple[CallbackState, ...] = ()
+    links: tuple[Link, ...] = ()
+    failure: OperationError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationEvent:
+    """Something that happened to an operation. ``id`` grows along its history; None for what history does not keep."""
+
+    id: str | None
+    type: str
+    time: datetime
+    data: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    last: bool = False
+
+
+@dataclass(slots=True)
+class StartNotes:
+    """What came to light while a hosted handler started something.
+
+    ``replayed``: it had been started before. ``reused``: its request id had, with another body.
+    """
+
+    replayed: bool = False
+    reused: bool = False
+
+
+class BatchKind(StrEnum):
+    """What an engine can do to many operations by itself."""
+
+    CANCEL = "cancel"
+    TERMINATE = "terminate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchProgress:
+    """How far a batch is; ``state`` is running, completed or failed."""
+
+    state: str
+    total: int
+    completed: int
+    failed: int
+
+
+class OperationsEngine(Protocol):
+    """What an engine knows of operations, and does to them, beside starting them.
+
+    What is about one operation raises OperationNotFound where there is none, ResultNotSupported where the handler made
+    its token itself, and EngineUnavailable; what finds operations raises InvalidFilter and ListingUnavailable.
+    """
+
+    async def page(self, namespace: str, wanted: OperationFilter, size: int, after: bytes | None) -> OperationPage:
+        """A page of the namespace's operations, the latest first. Raises InvalidPageToken."""
+        ...
+
+    async def count(self, namespace: str, wanted: OperationFilter) -> Mapping[OperationStatus, int]:
+        """How many operations the namespace has, by status, each status present."""
+        ...
+
+    async def describe(self, endpoint: Endpoint, engine_token: str) -> OperationDetails:
+        """One operation from near."""
+        ...
+
+    async def cancel(self, endpoint: Endpoint, engine_token: str) -> OperationStatus:
+        """Ask it to end; its status then. What has ended stays as it is."""
+        ...
+
+    async def terminate(self, endpoint: Endpoint, engine_token: str, reason: str) -> OperationStatus:
+        """End it without its knowledge; its status then. What has ended stays as it is."""
+        ...
+
+    async def signal(
+        self, endpoint: Endpoint, engine_token: str, name: str, content: Content | None, request_id: str
+    ) -> None:
+        """Send it a signal, once for each request id. Raises OperationEnded."""
+        ...
+
+    async def update(
+        self, endpoint: Endpoint, engine_token: str, name: str, content: Content | None, request_id: str
+    ) -> Completed:
+        """Have it take an update, once for each request id, and say what it answers. Raises OperationEnded."""
+        ...
+
+    async def query(self, endpoint: Endpoint, engine_token: str, name: str, content: Content | None) -> Content:
+        """Ask it something, also after its end. Raises HandlerError BAD_REQUEST where it does not answer."""
+        ...
+
+    async def retry(self, endpoint: Endpoint, engine_token: str, origin: Origin) -> str:
+        """Start it once more with the input it had; the new one's token.
+
+        Raises:
+            OperationRunningStill: it runs or succeeded, or another one has taken its place.
+        """
+        ...
+
+    async def clone(self, endpoint: Endpoint, engine_token: str, origin: Origin) -> str:
+        """Start another one with its input, once for each request id; the new one's token."""
+        ...
+
+    def events(self, endpoint: Endpoint, engine_token: str, after: str | None) -> AsyncIterator[OperationEvent]:
+        """What happened to it since the event of this id, and what happens, up to its end."""
+        ...
+
+    async def start_batch(self, namespace: str, kind: BatchKind, wanted: OperationFilter, reason: str) -> str:
+        """Have the engine do it to all that the filter finds; the batch's id."""
+        ...
+
+    async def start_batch_of(self, namespace: str, kind: BatchKind, engine_tokens: Sequence[str], reason: str) -> str:
+        """Have the engine do it to these operations; the batch's id."""
+        ...
+
+    async def batch(self, namespace: str, batch_id: str) -> BatchProgress:
+        """How far a batch is. Raises OperationNotFound."""
+        ...
+
+    async def stop_batch(self, namespace: str, batch_id: str) -> None:
+        """Go no further with a batch; nothing where it has ended. Raises OperationNotFound."""
+        ...
+
+    async def missing(self, namespaces: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
+        """What each namespace lacks for its operations to be found, by name; nothing where it is set up."""
+        ...

@@ -1,0 +1,135 @@
+"""``gateway.engines.OperationsEngine`` over one Temporal server: each question goes to the module that knows."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from gateway.engines.temporal import _events
+from gateway.engines.temporal._actions import Actions
+from gateway.engines.temporal._batches import Batches
+from gateway.engines.temporal._describe import details, last_run
+from gateway.engines.temporal._tokens import decode_engine_token
+from gateway.engines.temporal._visibility import Visibility
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from nexusrpc import Content
+    from temporalio.api.common.v1 import WorkflowExecution
+    from temporalio.client import Client
+
+    from gateway.engines._base import Completed
+    from gateway.engines._operations import (
+        BatchKind,
+        BatchProgress,
+        OperationDetails,
+        OperationEvent,
+        OperationFilter,
+        OperationPage,
+    )
+    from gateway.engines.temporal._attributes import KnownAttributes
+    from gateway.model import Endpoint, OperationStatus, Origin
+
+
+_LOOKS_AT_A_TIME: Final = 16
+
+
+class TemporalOperations:
+    """What can be known of operations, and done to them, beside starting them."""
+
+    def __init__(self, clients: Mapping[str, Client], known: Mapping[str, KnownAttributes]) -> None:
+        self._clients = clients
+        self._known = known
+        self._visibility = {name: Visibility(client, known[name]) for name, client in clients.items()}
+        self._actions = {name: Actions(client) for name, client in clients.items()}
+        self._batches = {name: Batches(client) for name, client in clients.items()}
+
+    async def page(self, namespace: str, wanted: OperationFilter, size: int, after: bytes | None) -> OperationPage:
+        """A page of the namespace's operations, the latest first."""
+        return await self._visibility[namespace].page(wanted, size, after)
+
+    async def count(self, namespace: str, wanted: OperationFilter) -> Mapping[OperationStatus, int]:
+        """How many operations the namespace has, by status."""
+        return await self._visibility[namespace].count(wanted)
+
+    async def describe(self, endpoint: Endpoint, engine_token: str) -> OperationDetails:
+        """One operation from near."""
+        token = decode_engine_token(engine_token, endpoint.namespace)
+        return await details(self._clients[endpoint.namespace], token)
+
+    async def cancel(self, endpoint: Endpoint, engine_token: str) -> OperationStatus:
+        """Ask it to end."""
+        token = decode_engine_token(engine_token, endpoint.namespace)
+        return await self._actions[endpoint.namespace].cancel(token)
+
+    async def terminate(self, endpoint: Endpoint, engine_token: str, reason: str) -> OperationStatus:
+        """End it."""
+        token = decode_engine_token(engine_token, endpoint.namespace)
+        return await self._actions[endpoint.namespace].terminate(token, reason)
+
+    async def signal(
+        self, endpoint: Endpoint, engine_token: str, name: str, content: Content | None, request_id: str
+    ) -> None:
+        """Send it a signal."""
+        token = decode_engine_token(engine_token, endpoint.namespace)
+        await self._actions[endpoint.namespace].signal(token, name, content, request_id)
+
+    async def update(
+        self, endpoint: Endpoint, engine_token: str, name: str, content: Content | None, request_id: str
+    ) -> Completed:
+        """Have it take an update."""
+        token = decode_engine_token(engine_token, endpoint.namespace)
+        return await self._actions[endpoint.namespace].update(token, name, content, request_id)
+
+    async def query(self, endpoint: Endpoint, engine_token: str, name: str, content: Content | None) -> Content:
+        """Ask it something."""
+        token = decode_engine_token(engine_token, endpoint.namespace)
+        return await self._actions[endpoint.namespace].query(token, name, content)
+
+    async def retry(self, endpoint: Endpoint, engine_token: str, origin: Origin) -> str:
+        """Start it once more."""
+        token = decode_engine_token(engine_token, endpoint.namespace)
+        known = await self._known[endpoint.namespace].known()
+        return await self._actions[endpoint.namespace].retry(token, origin, known)
+
+    async def clone(self, endpoint: Endpoint, engine_token: str, origin: Origin) -> str:
+        """Start another one like it."""
+        token = decode_engine_token(engine_token, endpoint.namespace)
+        known = await self._known[endpoint.namespace].known()
+        return await self._actions[endpoint.namespace].clone(token, origin, known)
+
+    def events(self, endpoint: Endpoint, engine_token: str, after: str | None) -> AsyncIterator[OperationEvent]:
+        """What happens to it."""
+        token = decode_engine_token(engine_token, endpoint.namespace)
+        return _events.events(self._clients[endpoint.namespace], token, after)
+
+    async def start_batch(self, namespace: str, kind: BatchKind, wanted: OperationFilter, reason: str) -> str:
+        """Have the server do it to all that the filter finds."""
+        query = await self._visibility[namespace].query(wanted)
+        return await self._batches[namespace].start(kind, query, reason)
+
+    async def start_batch_of(self, namespace: str, kind: BatchKind, engine_tokens: Sequence[str], reason: str) -> str:
+        """Have the server do it to the last run of each of these."""
+        client = self._clients[namespace]
+        slots = asyncio.Semaphore(_LOOKS_AT_A_TIME)
+
+        async def last(engine_token: str) -> WorkflowExecution:
+            async with slots:
+                described = await last_run(client, decode_engine_token(engine_token, namespace))
+                return described.workflow_execution_info.execution
+
+        executions = await asyncio.gather(*map(last, engine_tokens))
+        return await self._batches[namespace].start(kind, executions, reason)
+
+    async def batch(self, namespace: str, batch_id: str) -> BatchProgress:
+        """How far a batch is."""
+        return await self._batches[namespace].progress(batch_id)
+
+    async def stop_batch(self, namespace: str, batch_id: str) -> None:
+        """Go no further with a batch."""
+        await self._batches[namespace].stop(batch_id)
+
+    async def missing(self, namespaces: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
+        """The search attributes that each namespace lacks."""
+        return {name: await self._known[name].missing() for name in namespaces}

@@ -1,0 +1,240 @@
+"""Lists and counts of operations, by Temporal's visibility store.
+
+The scope is written first and the caller's own filter stands in parentheses after it. What comes back is looked at once
+more, by the memo, before it is anybody's: a visibility store is a search index, and an index is no border.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from temporalio.api.enums.v1 import WorkflowExecutionStatus
+from temporalio.api.workflowservice.v1 import CountWorkflowExecutionsRequest, ListWorkflowExecutionsRequest
+from temporalio.service import RPCError, RPCStatusCode
+
+from gateway.engines._base import EngineUnavailable
+from gateway.engines._operations import (
+    InvalidFilter,
+    InvalidPageToken,
+    ListingUnavailable,
+    OperationPage,
+    OperationRecord,
+)
+from gateway.engines.temporal import _attributes as attributes
+from gateway.engines.temporal._failures import is_connection_error, is_unavailable
+from gateway.engines.temporal._filters import checked_filter
+from gateway.engines.temporal._starting import origin_of
+from gateway.engines.temporal._tokens import workflow_token
+from gateway.model import OperationStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Iterable, Mapping, Sequence
+
+    from google.protobuf.timestamp_pb2 import Timestamp
+    from temporalio.api.workflow.v1 import WorkflowExecutionInfo
+    from temporalio.client import Client
+
+    from gateway.engines._operations import OperationFilter, ServiceScope
+
+T = TypeVar("T")
+
+_TIMEOUT = timedelta(seconds=5)
+_S = WorkflowExecutionStatus
+STATUS_NAMES: Final[Mapping[OperationStatus, tuple[str, ...]]] = {
+    OperationStatus.RUNNING: ("Running", "Paused"),
+    OperationStatus.SUCCEEDED: ("Completed",),
+    OperationStatus.FAILED: ("Failed",),
+    OperationStatus.CANCELED: ("Canceled",),
+    OperationStatus.TERMINATED: ("Terminated",),
+    OperationStatus.TIMED_OUT: ("TimedOut",),
+}
+"""How a filter spells each status. A run that was continued as new is no operation, only the start of one."""
+
+_STATUS_OF_NAME = {name: status for status, names in STATUS_NAMES.items() for name in names}
+_STATUS: Final = {
+    _S.WORKFLOW_EXECUTION_STATUS_COMPLETED: OperationStatus.SUCCEEDED,
+    _S.WORKFLOW_EXECUTION_STATUS_FAILED: OperationStatus.FAILED,
+    _S.WORKFLOW_EXECUTION_STATUS_CANCELED: OperationStatus.CANCELED,
+    _S.WORKFLOW_EXECUTION_STATUS_TERMINATED: OperationStatus.TERMINATED,
+    _S.WORKFLOW_EXECUTION_STATUS_TIMED_OUT: OperationStatus.TIMED_OUT,
+}
+_NEEDED = (attributes.CALLER_TENANT, attributes.ENDPOINT, attributes.SERVICE, attributes.OPERATION)
+
+
+class Visibility:
+    """Finds the operations of one namespace."""
+
+    def __init__(self, client: Client, known: attributes.KnownAttributes) -> None:
+        self._client = client
+        self._known = known
+
+    async def query(self, wanted: OperationFilter) -> str:
+        """The filter in Temporal's language.
+
+        Raises:
+            InvalidFilter: the caller's own part of it cannot be used.
+            ListingUnavailable: the namespace lacks the attributes to find anything by.
+        """
+        await self._check_set_up(wanted)
+        return filter_query(wanted)
+
+    async def page(self, wanted: OperationFilter, size: int, after: bytes | None) -> OperationPage:
+        """Operations by the time of their start, the latest first.
+
+        Raises:
+            InvalidFilter: the caller's own filter cannot be used.
+            InvalidPageToken: there is no such page.
+            ListingUnavailable: the namespace lacks the attributes to find anything by.
+            EngineUnavailable: the server cannot be reached.
+        """
+        request = ListWorkflowExecutionsRequest(
+            namespace=self._client.namespace,
+            query=await self.query(wanted),
+            page_size=size,
+            next_page_token=after or b"",
+        )
+        service = self._client.workflow_service
+        listed = await _asked(service.list_workflow_executions(request, timeout=_TIMEOUT), paged=after is not None)
+        found = [(info, origin_of(info.memo, self._client)) for info in listed.executions]
+        mine = [(info, origin) for info, origin in found if origin is not None and origin.tenant == wanted.tenant]
+        first_runs = await self._first_runs([origin.scoped_request_id for _, origin in mine])
+        records = tuple(
+            record_of(info, self._client, first_runs.get((info.execution.workflow_id, origin.scoped_request_id)))
+            for info, origin in mine
+        )
+        return OperationPage(records, listed.next_page_token or None)
+
+    async def count(self, wanted: OperationFilter) -> Mapping[OperationStatus, int]:
+        """How many there are by status. Raises as ``page`` does."""
+        query = f"{await self.query(wanted)} GROUP BY ExecutionStatus"
+        request = CountWorkflowExecutionsRequest(namespace=self._client.namespace, query=query)
+        service = self._client.workflow_service
+        counted = await _asked(service.count_workflow_executions(request, timeout=_TIMEOUT), paged=False)
+        totals = dict.fromkeys(OperationStatus, 0)
+        for group in counted.groups:
+            status = _STATUS_OF_NAME.get(json.loads(group.group_values[0].data))
+            if status is not None:
+                totals[status] += group.count
+        return totals
+
+    async def _first_runs(self, request_ids: Sequence[str]) -> Mapping[tuple[str, str], str]:
+        """First run by workflow id and request id, of those that were continued as new: a list does not tell it."""
+        if not request_ids or attributes.REQUEST_ID not in await self._known.known():
+            return {}
+        ids = ", ".join(f"'{request_id}'" for request_id in request_ids)
+        request = ListWorkflowExecutionsRequest(
+            namespace=self._client.namespace,
+            query=f"ExecutionStatus = 'ContinuedAsNew' AND {attributes.REQUEST_ID} IN ({ids})",
+            page_size=1000,
+        )
+        service = self._client.workflow_service
+        listed = await _asked(service.list_workflow_executions(request, timeout=_TIMEOUT), paged=False)
+        first: dict[tuple[str, str], str] = {}
+        # The latest comes first, so that the earliest is what stays.
+        for info in listed.executions:
+            origin = origin_of(info.memo, self._client)
+            if origin is not None:
+                first[info.execution.workflow_id, origin.scoped_request_id] = info.execution.run_id
+        return first
+
+    async def _check_set_up(self, wanted: OperationFilter) -> None:
+        needed = [*_NEEDED]
+        if wanted.subject is not None:
+            needed.append(attributes.CALLER_SUBJECT)
+        if wanted.metadata:
+            needed.append(attributes.METADATA)
+        missing = await self._known.lacking(needed)
+        if missing:
+            raise ListingUnavailable(
+                "operations cannot be listed here yet: the search attributes "
+                f"{', '.join(missing)} are not registered; an operator adds them with nexus-gateway setup"
+            )
+
+
+def filter_query(wanted: OperationFilter) -> str:
+    """A filter in Temporal's language: whose and where first, then what the caller asked for.
+
+    Raises:
+        InvalidFilter: the caller's own part of it cannot be used.
+    """
+    parts = [
+        f"{attributes.CALLER_TENANT} = '{attributes.tenant_keyword(wanted.tenant)}'",
+        f"({' OR '.join(map(_scope, wanted.scope))})",
+        _statuses(wanted.statuses),
+    ]
+    if wanted.since is not None:
+        parts.append(f"StartTime >= '{_time(wanted.since)}'")
+    if wanted.until is not None:
+        parts.append(f"StartTime < '{_time(wanted.until)}'")
+    if wanted.subject is not None:
+        parts.append(f"{attributes.CALLER_SUBJECT} = '{attributes.keyword(wanted.subject)}'")
+    for key, value in wanted.metadata.items():
+        parts.append(f"{attributes.METADATA} = '{attributes.metadata_keyword(key, value)}'")
+    if wanted.expression.strip():
+        parts.append(f"({checked_filter(wanted.expression, wanted.tenant)})")
+    return " AND ".join(parts)
+
+
+def status_of(info: WorkflowExecutionInfo) -> OperationStatus:
+    """The status of an operation by that of its last run; what has no end is running."""
+    return _STATUS.get(info.status, OperationStatus.RUNNING)
+
+
+def record_of(info: WorkflowExecutionInfo, client: Client, first_run: str | None = None) -> OperationRecord:
+    """One operation, by its last run."""
+    run_id = first_run or info.first_run_id or info.execution.run_id
+    return OperationRecord(
+        engine_token=workflow_token(client.namespace, info.execution.workflow_id, run_id),
+        status=status_of(info),
+        start_time=time_of(info.start_time),
+        close_time=time_of(info.close_time) if info.HasField("close_time") else None,
+        origin=origin_of(info.memo, client),
+    )
+
+
+def time_of(timestamp: Timestamp) -> datetime:
+    """The moment, in UTC."""
+    return timestamp.ToDatetime(tzinfo=UTC)
+
+
+def _scope(scope: ServiceScope) -> str:
+    both = (
+        f"{attributes.ENDPOINT} = '{attributes.keyword(scope.endpoint)}'"
+        f" AND {attributes.SERVICE} = '{attributes.keyword(scope.service)}'"
+    )
+    if scope.operations is None:
+        return f"({both})"
+    names = ", ".join(f"'{attributes.keyword(name)}'" for name in scope.operations)
+    return f"({both} AND {attributes.OPERATION} IN ({names}))"
+
+
+def _statuses(statuses: Iterable[OperationStatus]) -> str:
+    names = [name for status in sorted(statuses) for name in STATUS_NAMES[status]]
+    if not names:
+        return "ExecutionStatus != 'ContinuedAsNew'"
+    quoted = ", ".join(f"'{name}'" for name in names)
+    return f"ExecutionStatus IN ({quoted})"
+
+
+def _time(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+async def _asked(call: Awaitable[T], *, paged: bool) -> T:
+    try:
+        return await call
+    except RPCError as error:
+        if is_unavailable(error):
+            raise EngineUnavailable from error
+        if error.status is RPCStatusCode.INVALID_ARGUMENT:
+            if paged:
+                raise InvalidPageToken from error
+            # Whatever is wrong is in the part that the caller wrote: a name or a type that the server does not know.
+            raise InvalidFilter("the engine does not understand it; check names and types of values") from error
+        raise
+    except RuntimeError as error:
+        if is_connection_error(error):
+            raise EngineUnavailable from error
+        raise

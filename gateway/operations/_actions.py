@@ -1,0 +1,162 @@
+"""What a caller does to one operation. Each rests on the engine's state: the first end of an operation wins."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from dataclasses import dataclass
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any, Final, assert_never
+
+from nexusrpc import Content, OperationError
+
+from gateway.model import OperationStatus, Origin, Verb
+from gateway.operations._errors import ApiError
+from gateway.operations._rendering import render_details
+from gateway.plugins import ExposedKind, calling
+from gateway.request_ids import scoped_request_id
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gateway.engines import Completed
+    from gateway.model import Principal
+    from gateway.operations._access import Access, Asker, Target
+    from gateway.plugins import Exposed
+    from gateway.tokens import TokenSealer
+
+_VERBS: Final = {
+    ExposedKind.UPDATE: Verb.SIGNAL,
+    ExposedKind.SIGNAL: Verb.SIGNAL,
+    ExposedKind.QUERY: Verb.DESCRIBE,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """Who asks about which operation; ``request_id`` is the caller's own."""
+
+    asker: Asker
+    principal: Principal
+    token: str
+    request_id: str | None = None
+
+
+class Actions:
+    """Describes, ends, repeats and speaks to operations. Each method raises ApiError, and what engines raise."""
+
+    def __init__(self, access: Access, sealer: TokenSealer) -> None:
+        self._access = access
+        self._sealer = sealer
+
+    async def describe(self, request: Request) -> Mapping[str, Any]:
+        """The operation from near."""
+        target = self._access.target(request.asker, request.principal, request.token, Verb.DESCRIBE)
+        details = await target.engine.operations.describe(target.mounted.endpoint, target.engine_token)
+        tenant = request.principal.tenant
+        origin = details.record.origin
+        first = origin.retry_of if origin is not None and origin.tenant == tenant else None
+        retry_of = self._sealer.seal_operation(tenant, target.address, first) if first else None
+        return render_details(details, target.address, request.token, tenant, retry_of)
+
+    async def cancel(self, request: Request) -> Mapping[str, Any]:
+        """Ask it to end; its state then."""
+        target = self._access.target(request.asker, request.principal, request.token, Verb.CANCEL)
+        status = await target.engine.operations.cancel(target.mounted.endpoint, target.engine_token)
+        return {"token": request.token, "state": status.value}
+
+    async def terminate(self, request: Request, reason: str) -> Mapping[str, Any]:
+        """End it; its state then."""
+        target = self._access.target(request.asker, request.principal, request.token, Verb.TERMINATE)
+        status = await target.engine.operations.terminate(target.mounted.endpoint, target.engine_token, reason)
+        return {"token": request.token, "state": status.value}
+
+    async def retry(self, request: Request) -> Mapping[str, Any]:
+        """Start it once more with its input; the new one's token and state."""
+        target = self._access.target(request.asker, request.principal, request.token, Verb.RETRY)
+        origin = await self._origin(request, target, "retry")
+        engine_token = await target.engine.operations.retry(target.mounted.endpoint, target.engine_token, origin)
+        return self._started(request, target, engine_token)
+
+    async def clone(self, request: Request) -> Mapping[str, Any]:
+        """Start another one with its input; the new one's token and state."""
+        target = self._access.target(request.asker, request.principal, request.token, Verb.START)
+        origin = await self._origin(request, target, "clone")
+        engine_token = await target.engine.operations.clone(target.mounted.endpoint, target.engine_token, origin)
+        return self._started(request, target, engine_token)
+
+    async def speak(self, request: Request, kind: ExposedKind, name: str, body: Content | None) -> Content | None:
+        """Send it a declared signal, update or query, and return what it answers; None for a signal."""
+        target = self._access.target(request.asker, request.principal, request.token, _VERBS[kind])
+        exposed = _exposed(target, kind, name)
+        argument = await self._argument(target, exposed, body)
+        operations, endpoint, token = target.engine.operations, target.mounted.endpoint, target.engine_token
+        request_id = self._request_id(request, target, f"{kind}/{name}")
+        match kind:
+            case ExposedKind.SIGNAL:
+                await operations.signal(endpoint, token, name, argument, request_id)
+                return None
+            case ExposedKind.QUERY:
+                return await operations.query(endpoint, token, name, argument)
+            case ExposedKind.UPDATE:
+                return _answer(await operations.update(endpoint, token, name, argument, request_id))
+        assert_never(kind)
+
+    async def _argument(self, target: Target, exposed: Exposed, body: Content | None) -> Content | None:
+        serializer = target.engine.serializer(target.mounted.endpoint)
+        given = body or Content(headers={}, data=b"")
+        value = await _awaited(serializer.deserialize(given, exposed.input or type(None)))
+        if exposed.argument is not None:
+            with calling(target.principal):
+                value = exposed.argument(value)
+        elif exposed.input is None:
+            return None
+        argument: Content = await _awaited(serializer.serialize(value))
+        return argument
+
+    async def _origin(self, request: Request, target: Target, how: str) -> Origin:
+        details = await target.engine.operations.describe(target.mounted.endpoint, target.engine_token)
+        before = details.record.origin
+        if details.record.status is OperationStatus.RUNNING and how == "retry":
+            raise ApiError("FAILED_PRECONDITION", "the operation is running; only what has ended can be retried")
+        mine = before is not None and before.tenant == request.principal.tenant
+        return Origin(
+            address=target.address,
+            tenant=request.principal.tenant,
+            subject=request.principal.subject,
+            request_id=request.request_id,
+            scoped_request_id=self._request_id(request, target, how),
+            start_id=request.asker.request_id,
+            digest=before.digest if before is not None else "",
+            trace_id=request.asker.trace_id,
+            metadata=before.metadata if before is not None and mine else {},
+            retry_of=(before.retry_of if before is not None and how == "retry" else None) or target.engine_token,
+        )
+
+    def _started(self, request: Request, target: Target, engine_token: str) -> Mapping[str, Any]:
+        token = self._sealer.seal_operation(request.principal.tenant, target.address, engine_token)
+        return {"token": token, "state": OperationStatus.RUNNING.value}
+
+    def _request_id(self, request: Request, target: Target, what: str) -> str:
+        if request.request_id is None:
+            return str(uuid.uuid4())
+        # The same id for another operation, or for something else to do with it, is another request.
+        about = hashlib.sha256(target.engine_token.encode()).hexdigest()
+        return scoped_request_id(request.principal.tenant, target.address, f"{what} {about} {request.request_id}")
+
+
+def _exposed(target: Target, kind: ExposedKind, name: str) -> Exposed:
+    for exposed in target.mounted.exposed(target.address):
+        if (exposed.kind, exposed.name) == (kind, name):
+            return exposed
+    raise ApiError("NOT_FOUND", f"the operation exposes no {kind} of this name")
+
+
+def _answer(completed: Completed) -> Content:
+    if isinstance(completed.outcome, OperationError):
+        raise ApiError("FAILED_PRECONDITION", f"the operation refused the update: {completed.outcome.message}")
+    return completed.outcome
+
+
+async def _awaited(value: Any) -> Any:  # noqa: ANN401 - a serializer may answer at once or later
+    return await value if isawaitable(value) else value

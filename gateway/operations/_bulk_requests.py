@@ -1,0 +1,66 @@
+"""The body of a bulk request, read strictly: what is done to thousands is not guessed at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from gateway.operations._bulk import BulkRequest, BulkVerb
+from gateway.operations._errors import invalid
+from gateway.operations._parameters import parse_filter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from gateway.model import Principal
+    from gateway.operations._access import Asker
+
+_LONGEST_REASON: Final = 1000
+
+
+def bulk_request(asker: Asker, principal: Principal, verb: BulkVerb, body: Mapping[str, Any]) -> BulkRequest:
+    """What the body asks for.
+
+    Raises:
+        ApiError: 400, naming the member.
+    """
+    if ("tokens" in body) == ("filter" in body):
+        raise invalid("body", "must hold either tokens or filter, and not both")
+    reason, dry_run = body.get("reason", ""), body.get("dry_run", False)
+    if not isinstance(reason, str) or len(reason) > _LONGEST_REASON:
+        raise invalid("body.reason", f"must be text of at most {_LONGEST_REASON} characters")
+    if not isinstance(dry_run, bool):
+        raise invalid("body.dry_run", "must be true or false")
+    return BulkRequest(
+        asker=asker,
+        principal=principal,
+        verb=verb,
+        tokens=_tokens(body["tokens"]) if "tokens" in body else None,
+        wanted=parse_filter(_parameters(body["filter"])) if "filter" in body else None,
+        reason=reason,
+        dry_run=dry_run,
+    )
+
+
+def _tokens(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(token, str) for token in value):
+        raise invalid("body.tokens", "must be a list of operation tokens")
+    return tuple(value)
+
+
+def _parameters(value: object) -> Iterator[tuple[str, str]]:
+    """A filter's members as the parameters of a list: a list of states, and metadata as an object, are spelled out."""
+    if not isinstance(value, dict):
+        raise invalid("body.filter", "must be an object with the parameters of a list")
+    for name, given in value.items():
+        if name == "status" and isinstance(given, list):
+            yield from ((name, _text(name, one)) for one in given)
+        elif name == "metadata" and isinstance(given, dict):
+            yield from ((f"metadata.{key}", _text(f"metadata.{key}", one)) for key, one in given.items())
+        else:
+            yield name, _text(name, given)
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise invalid(f"body.filter.{name}"[:200], "must be text")
+    return value

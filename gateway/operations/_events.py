@@ -1,0 +1,95 @@
+"""Server-sent events of one operation: its history as it happens, in the form of the HTML standard (section 9.2)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, Final
+
+from gateway.model import Verb
+from gateway.operations._errors import ApiError, invalid
+from gateway.protocol import encode_timestamp
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator
+
+    from gateway.engines import OperationEvent
+    from gateway.operations._access import Access
+    from gateway.operations._actions import Request
+
+_HEARTBEAT: Final = b": heartbeat\n\n"
+_LONGEST_ID: Final = 40
+
+
+class Events:
+    """Follows operations. ``limit`` caps the streams of the process, ``heartbeat`` is in seconds."""
+
+    def __init__(self, access: Access, draining: asyncio.Event, *, limit: int, heartbeat: float = 15.0) -> None:
+        self._access = access
+        self._draining = draining
+        self._limit = limit
+        self._heartbeat = heartbeat
+        self._open = 0
+
+    def follow(self, request: Request, last_event_id: str | None) -> AsyncGenerator[bytes, None]:
+        """The stream, from after that event on; it ends with the operation, the caller's token or the process.
+
+        Raises:
+            ApiError: 404, 403, 400 for an id that is none, 429 where too many streams are open.
+        """
+        target = self._access.target(request.asker, request.principal, request.token, Verb.DESCRIBE)
+        if last_event_id is not None and not _is_id(last_event_id):
+            raise invalid("Last-Event-ID", "is not the id of an event of this stream")
+        if self._open >= self._limit:
+            raise ApiError("RESOURCE_EXHAUSTED", "too many event streams are open; try again later")
+        source = target.engine.operations.events(target.mounted.endpoint, target.engine_token, last_event_id)
+        return self._stream(source, request.principal.expires_at)
+
+    async def _stream(self, source: AsyncIterator[OperationEvent], expires_at: float) -> AsyncGenerator[bytes, None]:
+        self._open += 1
+        stopped: asyncio.Future[bool] = asyncio.ensure_future(self._draining.wait())
+        pending: asyncio.Future[OperationEvent | None] | None = None
+        try:
+            async with aclosing(_generator(source)) as events:
+                while not stopped.done() and (not expires_at or time.time() < expires_at):
+                    pending = pending or asyncio.ensure_future(anext(events, None))
+                    waiting: set[asyncio.Future[Any]] = {pending, stopped}
+                    await asyncio.wait(waiting, timeout=self._heartbeat, return_when=asyncio.FIRST_COMPLETED)
+                    if not pending.done():
+                        yield _HEARTBEAT
+                        continue
+                    event, pending = pending.result(), None
+                    if event is None:
+                        return
+                    yield encode_event(event)
+                if pending is not None:
+                    pending.cancel()
+                    await asyncio.wait({pending})
+        finally:
+            self._open -= 1
+            stopped.cancel()
+            if pending is not None:
+                pending.cancel()
+
+
+def encode_event(event: OperationEvent) -> bytes:
+    """One event on the wire; its data are one line of JSON."""
+    data = json.dumps({"time": encode_timestamp(event.time), **event.data}, separators=(",", ":"))
+    head = f"id: {event.id}\n" if event.id is not None else ""
+    return f"{head}event: {event.type}\ndata: {data}\n\n".encode()
+
+
+async def _generator(source: AsyncIterator[OperationEvent]) -> AsyncGenerator[OperationEvent, None]:
+    async for event in source:
+        yield event
+
+
+def _is_id(text: str) -> bool:
+    parts = text.split(".")
+    return (
+        len(text) <= _LONGEST_ID
+        and len(parts) in (2, 3)
+        and all(part.isascii() and part.isdigit() and len(part) < 10 for part in parts)  # noqa: PLR2004 - as histories go
+    )

@@ -1,0 +1,117 @@
+"""Lists and counts: of what the caller may list, and of nothing else.
+
+The engine is asked for the caller's tenant and for the operations that a rule lets it list; each item that comes back
+passes the authorizer once more. Several sources follow one another in one list.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import TYPE_CHECKING, Any, Final
+
+from gateway.engines import OperationFilter
+from gateway.model import OperationStatus, Verb
+from gateway.operations._access import Source
+from gateway.operations._errors import no_such_page
+from gateway.operations._rendering import render_record
+from gateway.tokens import InvalidToken
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gateway.engines import OperationRecord, ServiceScope
+    from gateway.model import Principal
+    from gateway.operations._access import Access
+    from gateway.operations._parameters import Page, Wanted
+    from gateway.tokens import TokenSealer
+
+_PURPOSE: Final = "page"
+
+
+class Queries:
+    """Finds operations for callers."""
+
+    def __init__(self, access: Access, sealer: TokenSealer) -> None:
+        self._access = access
+        self._sealer = sealer
+
+    async def page(self, principal: Principal, wanted: Wanted, page: Page, verb: Verb = Verb.LIST) -> Mapping[str, Any]:
+        """A page of what the caller may do ``verb`` to, the latest first in each source.
+
+        Raises:
+            ApiError: 400, the page token is of another list or of nobody's.
+            InvalidFilter, ListingUnavailable, EngineUnavailable: as engines do.
+        """
+        scopes = self._access.scopes(principal, verb, wanted.names)
+        sources = [*scopes]
+        position, after = self._opened(principal, wanted, page.token, sources)
+        found: list[Mapping[str, Any]] = []
+        while position < len(sources) and len(found) < page.size:
+            source = sources[position]
+            listed = await self._access.engine(source.engine).operations.page(
+                source.namespace, operation_filter(principal, wanted, scopes[source]), page.size - len(found), after
+            )
+            found.extend(self._rendered(principal, listed.records, verb))
+            after = listed.next_page
+            position += after is None
+        following = self._sealed(principal, wanted, sources[position], after) if position < len(sources) else None
+        return {"operations": found, "next_page_token": following}
+
+    async def count(self, principal: Principal, wanted: Wanted) -> Mapping[str, Any]:
+        """How many there are, in all and by state. Raises as ``page`` does."""
+        totals = dict.fromkeys(OperationStatus, 0)
+        for source, scope in self._access.scopes(principal, Verb.LIST, wanted.names).items():
+            engine = self._access.engine(source.engine)
+            counted = await engine.operations.count(source.namespace, operation_filter(principal, wanted, scope))
+            for status, number in counted.items():
+                totals[status] += number
+        return {"total": sum(totals.values()), "by_state": {status.value: totals[status] for status in totals}}
+
+    def _rendered(
+        self, principal: Principal, records: Sequence[OperationRecord], verb: Verb
+    ) -> list[Mapping[str, Any]]:
+        rendered: list[Mapping[str, Any]] = []
+        for record in records:
+            origin = record.origin
+            if origin is None or origin.tenant != principal.tenant:
+                continue
+            if self._access.allowed(principal, origin.address, verb):
+                token = self._sealer.seal_operation(principal.tenant, origin.address, record.engine_token)
+                rendered.append(render_record(record, origin.address, token, principal.tenant))
+        return rendered
+
+    def _sealed(self, principal: Principal, wanted: Wanted, source: Source, after: bytes | None) -> str:
+        place = base64.urlsafe_b64encode(after or b"").decode()
+        return self._sealer.seal(
+            _PURPOSE, [source.engine, source.namespace, place], context=_context(principal, wanted)
+        )
+
+    def _opened(
+        self, principal: Principal, wanted: Wanted, token: str | None, sources: Sequence[Source]
+    ) -> tuple[int, bytes | None]:
+        if token is None:
+            return 0, None
+        try:
+            engine, namespace, place = self._sealer.open(_PURPOSE, token, _context(principal, wanted))
+            return sources.index(Source(engine, namespace)), base64.urlsafe_b64decode(place) or None
+        except (InvalidToken, ValueError, binascii.Error):
+            raise no_such_page() from None
+
+
+def operation_filter(principal: Principal, wanted: Wanted, scope: tuple[ServiceScope, ...]) -> OperationFilter:
+    """What an engine is asked for: the caller's wishes within the caller's own."""
+    return OperationFilter(
+        tenant=principal.tenant,
+        scope=scope,
+        statuses=wanted.statuses,
+        since=wanted.since,
+        until=wanted.until,
+        subject=wanted.subject,
+        metadata=wanted.metadata,
+        expression=wanted.query,
+    )
+
+
+def _context(principal: Principal, wanted: Wanted) -> Sequence[bytes]:
+    return [part.encode("utf-8", "surrogatepass") for part in (principal.issuer, principal.namespace, wanted.digest())]

@@ -1,0 +1,96 @@
+"""Services and their schemas, the OpenAPI document, and the page that shows it."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from gateway.operations import ApiError
+from gateway.web._api import CALL, json_response
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aiohttp.typedefs import Middleware
+
+    from gateway.discovery import OpenApi, Services
+    from gateway.operations import Access
+
+_METHODS: Final = frozenset({"GET", "HEAD"})
+_STATIC: Final = files("gateway.web") / "static"
+_TYPES: Final[Mapping[str, str]] = MappingProxyType(
+    {"docs.html": "text/html; charset=utf-8", "docs.css": "text/css", "docs.js": "text/javascript"}
+)
+# Nothing from anywhere else, and nothing that is not a file of ours.
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none';"
+    " form-action 'none'; frame-ancestors 'none'"
+)
+
+
+class DiscoveryViews:
+    """Views on what there is to call."""
+
+    def __init__(self, *, access: Access, services: Services, openapi: OpenApi) -> None:
+        self._access = access
+        self._services = services
+        self._openapi = openapi
+
+    def add_api_routes(self, api: web.Application) -> None:
+        """Add those below the path of the API."""
+        api.router.add_get("/services", self.services, name="services")
+        api.router.add_get("/services/{service}", self.service, name="service")
+
+    def add_public_routes(self, app: web.Application, middleware: Middleware) -> None:
+        """Add those that are not below the path of the API, but go through the same ``middleware``."""
+
+        async def document(request: web.Request) -> web.StreamResponse:
+            return await middleware(request, self.document)
+
+        async def page(request: web.Request) -> web.StreamResponse:
+            return await middleware(request, self.page)
+
+        app.router.add_route("*", "/openapi.json", document, name="openapi")
+        app.router.add_route("*", "/docs", page, name="docs")
+        app.router.add_route("*", "/docs/{file}", page, name="docs_file")
+
+    async def services(self, request: web.Request) -> web.Response:
+        """What the caller may use."""
+        principal = await self._access.caller(request[CALL].asker)
+        return json_response(self._services.listed(principal))
+
+    async def service(self, request: web.Request) -> web.Response:
+        """One service, from near."""
+        principal = await self._access.caller(request[CALL].asker)
+        described = self._services.described(principal, request.match_info["service"])
+        if described is None:
+            raise ApiError("NOT_FOUND", "there is no such service")
+        return json_response(described)
+
+    async def document(self, request: web.Request) -> web.Response:
+        """The OpenAPI document."""
+        _only_get(request)
+        asker = request[CALL].asker
+        principal = await self._access.caller(asker) if asker.authorization else None
+        return json_response(self._openapi.document(principal))
+
+    async def page(self, request: web.Request) -> web.Response:
+        """The page, and what it is made of."""
+        _only_get(request)
+        name = request.match_info.get("file", "docs.html")
+        if name not in _TYPES:
+            raise ApiError("NOT_FOUND", "there is nothing at this path")
+        headers = {
+            "Content-Type": _TYPES[name],
+            "Content-Security-Policy": _POLICY,
+            "X-Content-Type-Options": "nosniff",
+        }
+        return web.Response(body=(_STATIC / name).read_bytes(), headers=headers)
+
+
+def _only_get(request: web.Request) -> None:
+    if request.method not in _METHODS:
+        raise web.HTTPMethodNotAllowed(request.method, _METHODS)

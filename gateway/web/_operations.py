@@ -1,0 +1,180 @@
+"""The routes of ``/api/v1/operations``."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+from nexusrpc import Content
+
+from gateway.operations import BulkVerb, Request, bulk_request, invalid, parse_filter, parse_list
+from gateway.plugins import ExposedKind
+from gateway.web._api import CALL, json_response
+from gateway.web._bodies import read_body, read_object
+
+if TYPE_CHECKING:
+    from gateway.operations import Access, Actions, Bulk, Events, Queries
+
+_LONGEST_REASON = 1000
+_LONGEST_ID = 1000
+
+
+class OperationsViews:
+    """Views on operations; ``body_bytes`` caps what a request may hold."""
+
+    def __init__(
+        self, *, access: Access, queries: Queries, actions: Actions, events: Events, bulk: Bulk, body_bytes: int
+    ) -> None:
+        self._access = access
+        self._queries = queries
+        self._actions = actions
+        self._events = events
+        self._bulk = bulk
+        self._body_bytes = body_bytes
+
+    def add_routes(self, app: web.Application) -> None:
+        """Add them below the path of the API."""
+        router, base = app.router, "/operations"
+        router.add_get(base, self.list, name="list")
+        router.add_get(f"{base}/count", self.count, name="count")
+        router.add_get(f"{base}/describe", self.describe, name="describe")
+        router.add_get(f"{base}/events", self.events, name="events")
+        router.add_post(f"{base}/cancel", self.cancel, name="cancel")
+        router.add_post(f"{base}/terminate", self.terminate, name="terminate")
+        router.add_post(f"{base}/retry", self.retry, name="retry")
+        router.add_post(f"{base}/clone", self.clone, name="clone")
+        router.add_post(base + "/signal/{name}", self.signal, name="signal")
+        router.add_post(base + "/update/{name}", self.update, name="update")
+        for verb in BulkVerb:
+            router.add_post(f"{base}/bulk-{verb}", partial(self.bulk, verb), name=f"bulk_{verb}")
+        router.add_get(base + "/bulk/{job}", self.job, name="bulk_job")
+        router.add_post(base + "/bulk/{job}/cancel", self.cancel_job, name="bulk_cancel_job")
+        router.add_get(base + "/query/{name}", self.query, name="query")
+        router.add_post(base + "/query/{name}", self.query, name="query_post")
+
+    async def list(self, request: web.Request) -> web.Response:
+        """A page of the caller's operations."""
+        principal = await self._access.caller(request[CALL].asker)
+        wanted, page = parse_list(request.query.items())
+        return json_response(await self._queries.page(principal, wanted, page))
+
+    async def count(self, request: web.Request) -> web.Response:
+        """How many there are."""
+        principal = await self._access.caller(request[CALL].asker)
+        return json_response(await self._queries.count(principal, parse_filter(request.query.items())))
+
+    async def describe(self, request: web.Request) -> web.Response:
+        """One from near."""
+        return json_response(await self._actions.describe(await self._about_one(request)))
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        """Ask one to end."""
+        asked = await self._about_one(request)
+        await read_object(request, self._body_bytes)
+        done = await self._actions.cancel(asked)
+        return json_response(done, status=202 if done["state"] == "running" else 200)
+
+    async def terminate(self, request: web.Request) -> web.Response:
+        """End one."""
+        asked = await self._about_one(request)
+        reason = (await read_object(request, self._body_bytes, "reason")).get("reason", "")
+        if not isinstance(reason, str) or len(reason) > _LONGEST_REASON:
+            raise invalid("body.reason", f"must be text of at most {_LONGEST_REASON} characters")
+        return json_response(await self._actions.terminate(asked, reason))
+
+    async def retry(self, request: web.Request) -> web.Response:
+        """Start one once more."""
+        asked = await self._about_one(request)
+        await read_object(request, self._body_bytes)
+        return json_response(await self._actions.retry(asked), status=202)
+
+    async def clone(self, request: web.Request) -> web.Response:
+        """Start another one like it."""
+        asked = await self._about_one(request)
+        await read_object(request, self._body_bytes)
+        return json_response(await self._actions.clone(asked), status=201)
+
+    async def signal(self, request: web.Request) -> web.Response:
+        """Send one a signal."""
+        await self._spoken(request, ExposedKind.SIGNAL)
+        return json_response({}, status=202)
+
+    async def update(self, request: web.Request) -> web.Response:
+        """Have one take an update."""
+        return _content(await self._spoken(request, ExposedKind.UPDATE))
+
+    async def query(self, request: web.Request) -> web.Response:
+        """Ask one something."""
+        return _content(await self._spoken(request, ExposedKind.QUERY))
+
+    async def events(self, request: web.Request) -> web.StreamResponse:
+        """Follow one."""
+        asked = await self._about_one(request)
+        stream = self._events.follow(asked, request.headers.get("Last-Event-ID"))
+        first = await anext(stream, None)
+        if first is None:
+            # What an EventSource takes for the end, where anything else makes it ask again.
+            return web.Response(status=204)
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
+        await response.prepare(request)
+        await response.write(first)
+        async for chunk in stream:
+            await response.write(chunk)
+        return response
+
+    async def bulk(self, verb: BulkVerb, request: web.Request) -> web.Response:
+        """Do something to many."""
+        principal = await self._access.caller(request[CALL].asker)
+        body = await read_object(request, self._body_bytes, "tokens", "filter", "reason", "dry_run")
+        asked = bulk_request(request[CALL].asker, principal, verb, body)
+        begun = await self._bulk.start(asked)
+        return json_response(begun, status=200 if asked.dry_run else 202)
+
+    async def job(self, request: web.Request) -> web.Response:
+        """How far a bulk job is."""
+        principal = await self._access.caller(request[CALL].asker)
+        return json_response(await self._bulk.progress(principal, request.match_info["job"]))
+
+    async def cancel_job(self, request: web.Request) -> web.Response:
+        """Go no further with a bulk job."""
+        principal = await self._access.caller(request[CALL].asker)
+        await read_object(request, self._body_bytes)
+        return json_response(await self._bulk.cancel(principal, request.match_info["job"]))
+
+    async def _spoken(self, request: web.Request, kind: ExposedKind) -> Content | None:
+        asked = await self._about_one(request)
+        body = await read_body(request, self._body_bytes)
+        content = Content(headers={"content-type": "application/json"}, data=body) if body else None
+        return await self._actions.speak(asked, kind, request.match_info["name"], content)
+
+    async def _about_one(self, request: web.Request) -> Request:
+        call = request[CALL]
+        principal = await self._access.caller(call.asker)
+        for name in request.query:
+            raise invalid(name, "is not a parameter here; the token goes into the header Nexus-Operation-Token")
+        tokens = call.headers.get_all("nexus-operation-token")
+        if len(tokens) != 1 or not tokens[0]:
+            raise invalid("Nexus-Operation-Token", "must be sent, once: the token of the operation")
+        return Request(
+            asker=call.asker,
+            principal=principal,
+            token=tokens[0],
+            request_id=_request_id(request),
+        )
+
+
+def _request_id(request: web.Request) -> str | None:
+    given = {*request.headers.getall("Nexus-Request-Id", []), *request.headers.getall("Idempotency-Key", [])}
+    if len(given) > 1:
+        raise invalid("Idempotency-Key", "is not the same as Nexus-Request-Id; send one of them")
+    request_id = next(iter(given), None)
+    if request_id is not None and not 0 < len(request_id) <= _LONGEST_ID:
+        raise invalid("Idempotency-Key", f"must be 1 to {_LONGEST_ID} characters")
+    return request_id
+
+
+def _content(content: Content | None) -> web.Response:
+    if content is None or not content.headers:
+        return json_response(None)
+    return web.Response(body=content.data, headers={"Content-Type": content.headers["content-type"]})

@@ -1,0 +1,337 @@
+"""Operations seen and steered over plain HTTP, on a real Temporal server."""
+
+import asyncio
+import uuid
+
+import pytest
+from aiohttp import ClientSession
+from temporalio.client import Client
+
+from gateway.devstack import Stack
+from tests.integration.caller import Caller
+from tests.integration.conftest import RIVALS
+from tests.integration.operations_api import OperationsApi
+from tests.integration.ordering import PROCESS, large_order, small_order
+
+
+@pytest.fixture(scope="module")
+def api(stack: Stack, orders: Caller) -> OperationsApi:
+    """The operations resource, for a caller that may do everything."""
+    return OperationsApi(stack, orders)
+
+
+@pytest.fixture(scope="module")
+def rival(stack: Stack, orders: Caller) -> OperationsApi:
+    """The operations resource, for another tenant."""
+    return OperationsApi(stack, orders.showing(stack.token(subject="mallory", namespace=RIVALS)))
+
+
+@pytest.fixture
+def mark() -> str:
+    """A word that only one test's operations carry."""
+    return uuid.uuid4().hex
+
+
+def marked(mark: str) -> dict[str, str]:
+    """The header that writes it on an operation."""
+    return {"Nexus-Gateway-Metadata-Mark": mark}
+
+
+async def test_a_started_workflow_says_whose_it_is(
+    orders: Caller, api: OperationsApi, handlers: Client, mark: str
+) -> None:
+    """Whatever the handler does: search attributes for whoever looks in Temporal, a list item for the caller."""
+    started = await orders.start(
+        PROCESS, large_order(order_id=mark), headers={**marked(mark), "Nexus-Request-Id": mark}
+    )
+    (found,) = await api.eventually(1, **{"metadata.mark": mark})
+    assert ("orders", "orders.v1", "process") == (found["endpoint"], found["service"], found["operation"])
+    assert ("running", None, started.token) == (found["state"], found["close_time"], found["token"])
+    assert {"namespace": "checkout", "subject": "dev"} == found["caller"]
+    assert ({"mark": mark}, mark) == (found["metadata"], found["request_id"])
+    (execution,) = [one async for one in handlers.list_workflows(f"NexusMetadata = 'mark={mark}'")]
+    attributes = {pair.key.name: pair.value for pair in execution.typed_search_attributes}
+    assert ("orders", "orders.v1", "process", "checkout", "dev") == tuple(
+        attributes[f"Nexus{name}"] for name in ("Endpoint", "Service", "Operation", "CallerNamespace", "CallerSubject")
+    )
+    await api.post("operations/terminate", started.token)
+
+
+async def test_the_list_is_filtered_by_everything_that_it_may_be_filtered_by(
+    orders: Caller, api: OperationsApi, mark: str
+) -> None:
+    """Each filter lets the operation through that fits, and holds back the one that does not."""
+    started = await orders.start(PROCESS, large_order(order_id=mark), headers=marked(mark))
+    await api.eventually(1, **{"metadata.mark": mark})
+    mine = {"metadata.mark": mark}
+    for fitting, other in [
+        ({"endpoint": "orders"}, {"endpoint": "echo"}),
+        ({"service": "orders.v1"}, {"service": "echo.v1"}),
+        ({"operation": "process"}, {"operation": "quote"}),
+        ({"status": "running,failed"}, {"status": "succeeded"}),
+        ({"since": "2020-01-01T00:00:00Z"}, {"since": "2100-01-01T00:00:00Z"}),
+        ({"until": "2100-01-01T00:00:00Z"}, {"until": "2020-01-01T00:00:00Z"}),
+        ({"caller": "dev"}, {"caller": "somebody"}),
+        ({"query": "WorkflowType = 'Order'"}, {"query": "WorkflowType != \"Order\" AND ExecutionStatus = 'Running'"}),
+        ({"query": "NexusCallerNamespace = 'checkout'"}, {"query": "NOT (StartTime > '2020-01-01T00:00:00Z')"}),
+    ]:
+        assert [started.token] == [one["token"] for one in await api.listed(**mine, **fitting)], fitting
+        assert [] == await api.listed(**mine, **other), other
+        counted = (await api.get("operations/count", **{**mine, **fitting})).json
+        assert (1, 1) == (counted["total"], counted["by_state"]["running"]), fitting
+        assert 0 == (await api.get("operations/count", **{**mine, **other})).json["total"], other
+    await api.post("operations/terminate", started.token)
+
+
+async def test_a_list_goes_on_page_by_page(orders: Caller, api: OperationsApi, rival: OperationsApi, mark: str) -> None:
+    """Each operation once; a page token is nobody else's and goes with its own filter."""
+    starts = [
+        orders.start(PROCESS, small_order(order_id=f"{mark}-{number}"), headers=marked(mark)) for number in range(5)
+    ]
+    tokens = {answer.token for answer in await asyncio.gather(*starts)}
+    await api.eventually(5, **{"metadata.mark": mark})
+    found = await api.listed(**{"metadata.mark": mark, "page_size": "2"})
+    assert tokens == {one["token"] for one in found}
+    assert 5 == len(found)
+    following = (await api.get("operations", **{"metadata.mark": mark, "page_size": "2"})).json["next_page_token"]
+    for caller, parameters in [(rival, {"metadata.mark": mark}), (api, {}), (api, {"metadata.mark": "other"})]:
+        answer = await caller.get("operations", **{**parameters, "next_page_token": following})
+        assert (404, "NOT_FOUND") == (answer.status, answer.json["error"]["code"])
+
+
+async def test_an_operation_is_described_from_near(orders: Caller, api: OperationsApi, mark: str) -> None:
+    """What it waits for, where its trace is, what it is linked to; and once it has failed, why."""
+    started = await orders.start(PROCESS, large_order(order_id=mark))
+    described = await api.awaiting(started.token)
+    assert ("running", ["approve"], [], []) == tuple(
+        described[key] for key in ("state", "awaiting", "pending_activities", "callbacks")
+    )
+    assert {"phase": "awaiting_approval"} == described["progress"]
+    assert 32 == len(described["trace_id"])
+    assert "failure" not in described
+    assert ["temporal.api.common.v1.Link.WorkflowEvent"] == [link["type"] for link in described["links"]]
+    assert 202 == (await api.post("operations/cancel", started.token)).status
+    ended = await api.state(started.token, "canceled")
+    assert "canceled" == ended["failure"]["details"]["state"]
+    assert [] == ended["awaiting"]
+
+
+async def test_an_approval_continues_the_operation(orders: Caller, api: OperationsApi, stack: Stack, mark: str) -> None:
+    """The approver is the verified caller, whatever the body says."""
+    started = await orders.start(PROCESS, large_order(order_id=mark))
+    await api.awaiting(started.token)
+    forged = await api.post("operations/update/approve", started.token, {"approver": "mallory"})
+    assert (400, "INVALID_ARGUMENT") == (forged.status, forged.json["error"]["code"])
+    boss = OperationsApi(stack, orders.showing(stack.token(subject="boss")))
+    approved = await boss.post("operations/update/approve", started.token)
+    assert (200, "boss") == (approved.status, approved.json["approved_by"])
+    receipt = await orders.result(PROCESS, started.token)
+    assert (200, "boss") == (receipt.status, receipt.json["approved_by"])
+    again = await boss.post("operations/update/approve", started.token)
+    assert (409, "WORKFLOW_EXECUTION_COMPLETED") == (again.status, again.json["error"]["code"])
+    for status in (
+        await boss.get("operations/query/status", started.token),
+        await boss.post("operations/query/status", started.token),
+    ):
+        assert (200, "shipped") == (status.status, status.json["phase"])
+
+
+async def test_who_may_start_may_not_therefore_approve(
+    stack: Stack, orders: Caller, api: OperationsApi, mark: str
+) -> None:
+    """At the endpoint ``window`` the caller may start and fetch results, and nothing else; elsewhere it may more."""
+    window = orders.at(stack.gateway.endpoint_url("window"))
+    started = await window.start(PROCESS, large_order(order_id=mark), headers=marked(mark))
+    for path in ("cancel", "terminate", "retry", "update/approve"):
+        refused = await api.post(f"operations/{path}", started.token)
+        assert (403, "PERMISSION_DENIED") == (refused.status, refused.json["error"]["code"]), path
+    assert 403 == (await api.get("operations/describe", started.token)).status
+    assert 403 == (await api.get("operations/events", started.token)).status
+    await asyncio.sleep(1)
+    assert [] == await api.listed(**{"metadata.mark": mark})
+    assert 0 == (await api.get("operations/count", **{"metadata.mark": mark})).json["total"]
+
+
+async def test_what_is_not_declared_cannot_be_said(orders: Caller, api: OperationsApi, mark: str) -> None:
+    """The workflow may have more updates and queries than its plugin exposes; Temporal's own ones are such."""
+    started = await orders.start(PROCESS, large_order(order_id=mark))
+    for path in ("update/status", "query/__stack_trace", "signal/approve", "update/approve%2F"):
+        answer = await api.post(f"operations/{path}", started.token)
+        assert (404, "NOT_FOUND") == (answer.status, answer.json["error"]["code"]), path
+    await api.post("operations/terminate", started.token)
+
+
+async def test_the_first_end_wins(orders: Caller, api: OperationsApi, mark: str) -> None:
+    """To cancel or terminate what has ended changes nothing and is no error."""
+    started = await orders.start(PROCESS, large_order(order_id=mark))
+    ended = await api.post("operations/terminate", started.token, {"reason": "enough"})
+    assert (200, "terminated") == (ended.status, ended.json["state"])
+    for path in ("cancel", "terminate"):
+        again = await api.post(f"operations/{path}", started.token)
+        assert (200, "terminated") == (again.status, again.json["state"])
+
+
+async def test_what_failed_can_be_retried_and_names_what_it_was_made_from(
+    orders: Caller, api: OperationsApi, mark: str
+) -> None:
+    """With the recorded input, once at a time; what runs or succeeded is not retried."""
+    started = await orders.start(PROCESS, large_order(order_id=mark), headers=marked(mark))
+    running = await api.post("operations/retry", started.token)
+    assert (409, "FAILED_PRECONDITION") == (running.status, running.json["error"]["code"])
+    await api.post("operations/terminate", started.token)
+    retried = await api.post("operations/retry", started.token, headers={"Idempotency-Key": mark})
+    assert (202, "running") == (retried.status, retried.json["state"])
+    token = retried.json["token"]
+    assert token != started.token
+    repeated = await api.post("operations/retry", started.token, headers={"Idempotency-Key": mark})
+    assert token == repeated.json["token"]
+    assert 409 == (await api.post("operations/retry", started.token)).status
+    described = await api.awaiting(token)
+    assert (started.token, {"mark": mark}) == (described["retry_of"], described["metadata"])
+    assert 2 == len(described["links"])
+    assert 200 == (await api.post("operations/update/approve", token)).status
+    receipt = await orders.result(PROCESS, token)
+    assert (200, mark) == (receipt.status, receipt.json["order_id"])
+    assert 409 == (await api.post("operations/retry", started.token)).status
+    assert 409 == (await api.post("operations/retry", token)).status
+    assert "terminated" == (await api.get("operations/describe", started.token)).json["state"]
+
+
+async def test_anything_can_be_cloned_beside_itself(orders: Caller, api: OperationsApi, mark: str) -> None:
+    """Also what runs; each of the two goes its own way."""
+    started = await orders.start(PROCESS, large_order(order_id=mark))
+    cloned = await api.post("operations/clone", started.token)
+    assert (201, "running") == (cloned.status, cloned.json["state"])
+    await api.awaiting(cloned.json["token"])
+    await api.post("operations/terminate", started.token)
+    assert "running" == (await api.get("operations/describe", cloned.json["token"])).json["state"]
+    await api.post("operations/update/approve", cloned.json["token"])
+    assert 200 == (await orders.result(PROCESS, cloned.json["token"])).status
+
+
+async def test_another_tenants_operation_is_not_there(
+    orders: Caller, api: OperationsApi, rival: OperationsApi, mark: str
+) -> None:
+    """Nothing of it: the answers are those for a token that nobody has."""
+    started = await orders.start(PROCESS, large_order(order_id=mark), headers=marked(mark))
+    await api.eventually(1, **{"metadata.mark": mark})
+    assert [] == await rival.listed(**{"metadata.mark": mark})
+    unknown = await rival.get("operations/describe", "ng1.dev.AAAAAAAAAAAAAAAAAAAAAAAAAAAA")
+    for path in ("describe", "events", "query/status"):
+        answer = await rival.get(f"operations/{path}", started.token)
+        assert (404, unknown.json) == (answer.status, answer.json), path
+    for path in ("cancel", "terminate", "retry", "clone", "update/approve", "signal/approve", "query/status"):
+        answer = await rival.post(f"operations/{path}", started.token)
+        assert (404, unknown.json) == (answer.status, answer.json), path
+    assert "running" == (await api.get("operations/describe", started.token)).json["state"]
+    await api.post("operations/terminate", started.token)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "NexusCallerNamespace = 'checkout'",
+        "NexusCallerNamespace != 'rivals'",
+        "NexusCallerTenant != ''",
+        "WorkflowType = 'Order') OR (WorkflowType = 'Order'",
+        "WorkflowType = 'Order' OR NexusCallerNamespace = 'checkout'",
+        "WorkflowType = 'x' OR 1 = 1",
+        "WorkflowType = 'x\\') OR (WorkflowType = 'Order'",
+        "WorkflowType = 'it''s' OR WorkflowType = 'Order'",
+        "`WorkflowType` = 'Order'",
+        "WorkflowType = 'Order' -- ",
+        "WorkflowType = 'Order' /* ",
+        "WorkflowType = 'Order' GROUP BY ExecutionStatus",
+        "WorkflowType = 'Order' ORDER BY StartTime",
+        "WorkflowType = 'Order'; DELETE",
+        "TemporalNamespaceDivision = 'x' OR WorkflowType = 'Order'",
+        "temporalnamespacedivision IS NULL",
+        "((((WorkflowType = 'Order'",
+        "WorkflowType = 'Order'))))",
+        "WorkflowType = 'Order' UNION SELECT 1",
+        "WorkflowType LIKE '%'",
+        "WorkflowType = Order",
+        "NexusRequestId = 'x'",
+        "WorkflowType = 'Order\x00'",
+        "WorkflowType = 'Order\u2028' OR",
+    ],
+)
+async def test_no_filter_leads_out_of_the_callers_own(
+    orders: Caller, api: OperationsApi, rival: OperationsApi, query: str
+) -> None:
+    """Most cannot even be said; what can, finds nothing of another tenant's."""
+    await orders.start(PROCESS, small_order(order_id=uuid.uuid4().hex))
+    await api.eventually(1)
+    for path in ("operations", "operations/count"):
+        answer = await rival.get(path, query=query)
+        assert 400 == answer.status, answer.body
+        assert "query" == answer.json["error"]["details"][0]["field"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "WorkflowType = 'Order' OR WorkflowType != 'Order'",
+        "NOT WorkflowType = 'nothing'",
+        "WorkflowId STARTS_WITH 'o' OR RunId IS NOT NULL",
+        "ExecutionStatus IN ('Running', 'Completed', 'ContinuedAsNew') OR CloseTime IS NULL",
+        "NexusEndpoint != 'x' OR NexusCallerSubject = 'dev' OR NexusMetadata IS NOT NULL",
+        "NOT (NexusCallerNamespace = 'rivals')",
+    ],
+)
+async def test_a_filter_that_is_always_true_finds_the_callers_own_only(
+    orders: Caller, api: OperationsApi, rival: OperationsApi, query: str
+) -> None:
+    """The rival has started nothing, and sees nothing."""
+    await orders.start(PROCESS, small_order(order_id=uuid.uuid4().hex))
+    await api.eventually(1)
+    assert [] == await rival.listed(query=query)
+    assert 0 == (await rival.get("operations/count", query=query)).json["total"]
+
+
+async def test_a_request_id_stands_for_one_body(orders: Caller, api: OperationsApi, mark: str) -> None:
+    """The same again is marked as such; another body is a conflict that says so, also where it is another workflow."""
+    headers = {"Nexus-Request-Id": mark}
+    first = await orders.start(PROCESS, large_order(order_id=mark), headers=headers)
+    assert "Nexus-Gateway-Replayed" not in first.headers
+    for again in (headers, {"Idempotency-Key": mark}):
+        repeated = await orders.start(PROCESS, large_order(order_id=mark), headers=again)
+        assert (first.token, "true") == (repeated.token, repeated.headers["Nexus-Gateway-Replayed"])
+    for other in (small_order(order_id=mark), large_order(order_id=f"{mark}-2")):
+        conflict = await orders.start(PROCESS, other, headers=headers)
+        assert (409, "CONFLICT") == (conflict.status, conflict.error_type)
+        assert "request id was used before" in conflict.message
+    await api.post("operations/terminate", first.token)
+
+
+async def test_another_version_of_the_api_is_refused(stack: Stack, orders: Caller) -> None:
+    """And the answer names the one that there is."""
+    api = orders.at(f"{stack.gateway.url}/api/v1")
+    for version, status in [("v1", 200), ("v2", 400), ("", 400)]:
+        answer = await api.request("GET", "operations", headers={"Temporal-API-Version": version})
+        assert (status, "v1") == (answer.status, answer.headers["Temporal-API-Version"])
+        if status == 400:
+            assert "v1" in answer.json["error"]["message"]
+
+
+async def test_every_error_has_the_one_form(stack: Stack, orders: Caller, http: ClientSession) -> None:
+    """Whoever asks, wherever, whatever for."""
+    base = f"{stack.gateway.url}/api/v1"
+    nobody = Caller(http, base, None)
+    somebody = orders.at(base)
+    for caller, method, path, status, code in [
+        (nobody, "GET", "operations", 401, "UNAUTHENTICATED"),
+        (somebody.showing("x.y.z"), "GET", "operations/describe", 401, "UNAUTHENTICATED"),
+        (somebody, "GET", "operations/describe", 400, "INVALID_ARGUMENT"),
+        (somebody, "GET", "operations?status=odd", 400, "INVALID_ARGUMENT"),
+        (somebody, "GET", "operations?page_size=0", 400, "INVALID_ARGUMENT"),
+        (somebody, "GET", "operations?since=yesterday", 400, "INVALID_ARGUMENT"),
+        (somebody, "GET", "operations?colour=red", 400, "INVALID_ARGUMENT"),
+        (somebody, "GET", "nowhere", 404, "NOT_FOUND"),
+        (somebody, "DELETE", "operations", 405, "UNIMPLEMENTED"),
+    ]:
+        answer = await caller.request(method, path)
+        assert (status, code) == (answer.status, answer.json["error"]["code"]), path
+        assert {"code", "message", "details"} == set(answer.json["error"])
+        assert "application/json" == answer.headers["Content-Type"]
+        assert (status == 401) == ("WWW-Authenticate" in answer.headers)
