@@ -42,11 +42,13 @@ class Target:
 class Asker:
     """What a request shows of who sent it, and the ids that it goes by in logs and traces.
 
-    ``authorization`` are the values of that header, ``certificate`` is the thumbprint of the client's certificate.
+    ``authorization`` are the values of that header, ``certificate`` is the thumbprint of the client's certificate,
+    ``peer`` the address at the other end of the connection.
     """
 
     authorization: Sequence[str]
     certificate: str | None
+    peer: str
     request_id: str
     trace_id: str
 
@@ -90,7 +92,7 @@ class Access:
             KeysUnavailable: an issuer's keys cannot be had.
         """
         try:
-            return await self._authenticator.authenticate(asker.authorization, asker.certificate)
+            return await self._authenticator.authenticate(asker.authorization, asker.certificate, peer=asker.peer)
         except AuthenticationFailed as error:
             self._telemetry.authentication_failure(error.reason)
             raise

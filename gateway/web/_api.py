@@ -56,6 +56,7 @@ def api_middleware(
             asker = Asker(
                 authorization=headers.get_all("authorization"),
                 certificate=thumbprint(request),
+                peer=request.remote or "",
                 request_id=str(uuid.uuid4()),
                 trace_id=span.trace_id,
             )
