@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from temporalio import activity, workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, ApplicationErrorCategory
 
 if TYPE_CHECKING:
     from gateway.engines._deliveries import Deliverer
@@ -25,6 +25,8 @@ WORKFLOW: Final = "DeliverCallback"
 DEAD: Final = "DeliveryDead"
 """The type of the failure that a delivery ends with when it is given up."""
 
+# A destination that is away is what these activities are for: each attempt is in the log already, without a stack trace.
+_EXPECTED: Final = ApplicationErrorCategory.BENIGN
 _ATTEMPT: Final = "deliver_callback"
 _BURIAL: Final = "bury_callback"
 _REFUSED: Final = "DeliveryRefused"
@@ -120,14 +122,14 @@ class DeliveryActivities:
         if tried.delivered:
             return Delivered(reason=tried.reason, tries=tries)
         if tried.refused:
-            raise ApplicationError(tried.reason, tries, type=_REFUSED, non_retryable=True)
+            raise ApplicationError(tried.reason, tries, type=_REFUSED, non_retryable=True, category=_EXPECTED)
         if tried.made:
             delay = _delay(order, tries, tried.retry_after)
         else:
             # Those that wait for a destination in great numbers come back at longer and longer intervals.
             passed_over = activity.info().attempt - (tries - order.tries)
             delay = _spread(max(tried.retry_after or 0.0, min(2.0 ** min(passed_over, 10), _LONGEST_DEFERRAL)))
-        raise ApplicationError(tried.reason, tries, next_retry_delay=delay)
+        raise ApplicationError(tried.reason, tries, next_retry_delay=delay, category=_EXPECTED)
 
     @activity.defn(name=_BURIAL)
     async def bury(self, order: Order, reason: str, tries: int) -> None:
