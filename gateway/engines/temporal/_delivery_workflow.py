@@ -25,7 +25,7 @@ WORKFLOW: Final = "DeliverCallback"
 DEAD: Final = "DeliveryDead"
 """The type of the failure that a delivery ends with when it is given up."""
 
-# A destination that is away is what these activities are for: each attempt is in the log already, without a stack trace.
+# A destination that is away is what these activities are for: each attempt is logged, and needs no stack trace.
 _EXPECTED: Final = ApplicationErrorCategory.BENIGN
 _ATTEMPT: Final = "deliver_callback"
 _BURIAL: Final = "bury_callback"
