@@ -138,7 +138,7 @@ async def test_a_start_goes_on_without_its_caller(probe: Caller, handlers: Clien
         await start
     description = await eventually(lambda: looked_up(handlers, name), lambda found: found is not None)
     assert WorkflowExecutionStatus.RUNNING is description
-    answer = await probe.start("probe.v1/wait", {**value, "start_after": 0}, headers=same)
+    answer = await probe.start("probe.v1/wait", value, headers=same)
     assert 202 == (await probe.cancel("probe.v1/wait", answer.token)).status
 
 
