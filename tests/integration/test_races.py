@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 import uuid
 
 import pytest
@@ -25,14 +26,24 @@ def api(stack: Stack, orders: Caller) -> OperationsApi:
 async def test_every_answer_of_a_race_agrees_with_the_history(orders: Caller, api: OperationsApi) -> None:
     """A small order ships within moments; meanwhile it is canceled, terminated and retried."""
     slots = asyncio.Semaphore(AT_A_TIME)
+    # From at once to when an order has surely shipped, however quick the machine is today.
+    longest = 4 * await shipping_time(orders)
 
     async def one(number: int) -> str:
         async with slots:
-            return await race(orders, api, number / ROUNDS * 0.12)
+            return await race(orders, api, number / ROUNDS * longest)
 
     outcomes = await asyncio.gather(*map(one, range(ROUNDS)))
     assert set(outcomes) <= ENDED
     assert len(set(outcomes)) > 1, "all ended alike: this was no race"
+
+
+async def shipping_time(orders: Caller) -> float:
+    """Seconds that an undisturbed order takes."""
+    begun = time.perf_counter()
+    order = small_order(order_id=uuid.uuid4().hex)
+    assert 200 == (await orders.start(PROCESS, order, headers={"Prefer": "wait=30"})).status
+    return time.perf_counter() - begun
 
 
 async def race(orders: Caller, api: OperationsApi, after: float) -> str:
