@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Self
 
+from gateway.devstack._part import Part
 from gateway.devstack._ports import HOST, Port
 from gateway.devstack._process import (
     ChildProcess,
@@ -18,7 +18,7 @@ from gateway.devstack._process import (
 )
 
 
-class Collector:
+class Collector(Part):
     """Takes OTLP by HTTP and passes it on, as OTLP by HTTP, to ``exporter_url``. An async context manager."""
 
     def __init__(self, *, exporter_url: str, progress: Progress = no_progress) -> None:
@@ -28,7 +28,7 @@ class Collector:
             DevstackError: There is no collector executable.
         """
         self._http, self._grpc = Port(), Port()
-        self.process = ChildProcess(
+        process = ChildProcess(
             Command(
                 name="OpenTelemetry collector",
                 argv=(
@@ -45,42 +45,12 @@ class Collector:
             ),
             progress,
         )
+        super().__init__(process, own=(self._http, self._grpc))
 
     @property
     def url(self) -> str:
         """The value for ``OTEL_EXPORTER_OTLP_ENDPOINT``."""
         return f"http://{self._http.address}"
-
-    async def start(self) -> None:
-        """Start the collector, again or for the first time.
-
-        Raises:
-            DevstackError: It did not start.
-        """
-        for port in (self._http, self._grpc):
-            port.hand_over()
-        await self.process.start(self._is_ready)
-
-    async def stop(self) -> None:
-        """Stop the collector."""
-        await self.process.stop()
-
-    def close(self) -> None:
-        """Give back the ports."""
-        for port in (self._http, self._grpc):
-            port.close()
-
-    async def __aenter__(self) -> Self:
-        try:
-            await self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
-        self.close()
 
     async def _is_ready(self) -> bool:
         return await accepts_connections(HOST, self._http.number)

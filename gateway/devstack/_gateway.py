@@ -8,7 +8,7 @@ import sys
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import ClientError, ClientSession, ClientTimeout
 from temporalio.api.enums.v1 import TaskQueueType
@@ -18,6 +18,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 import gateway
+from gateway.devstack._part import Part
 from gateway.devstack._process import ChildProcess, Command, Echo, Progress, no_progress
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ _ROOT: Final = Path(gateway.__file__).parents[1]
 _DRAIN_SECONDS: Final = 35.0
 
 
-class GatewayServer:
+class GatewayServer(Part):
     """``nexus-gateway serve`` on the ports that its configuration names. An async context manager."""
 
     def __init__(
@@ -44,42 +45,17 @@ class GatewayServer:
         progress: Progress = no_progress,
         echo: Echo | None = None,
     ) -> None:
-        self._ports = (port, admin_port)
         # A process that has children of its own takes them along when it is asked to end, not when it is killed.
         death_signal = signal.SIGKILL if processes == 1 else signal.SIGTERM
         arguments = ("serve", "--config", str(config), "--processes", str(processes))
-        self.process = ChildProcess(_command("gateway", arguments, environ, death_signal, echo), progress)
+        process = ChildProcess(_command("gateway", arguments, environ, death_signal, echo), progress)
+        super().__init__(process, lent=(port, admin_port))
         self.url = f"http://{port.address}"
         self.admin_url = f"http://{admin_port.address}"
 
     def endpoint_url(self, endpoint: str) -> str:
         """The base URL of an endpoint: what a Nexus client, or a Temporal Nexus endpoint, is given."""
         return f"{self.url}/nexus/endpoints/{endpoint}/services"
-
-    async def start(self) -> None:
-        """Start it, again or for the first time, and wait until it says that it is ready.
-
-        Raises:
-            DevstackError: It did not start.
-        """
-        for port in self._ports:
-            port.hand_over()
-        await self.process.start(self._is_ready)
-
-    async def stop(self) -> int | None:
-        """Let it finish what is under way, and return its exit code."""
-        return await self.process.stop()
-
-    async def kill(self) -> int | None:
-        """End it as a power cut would."""
-        return await self.process.kill()
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
 
     async def _is_ready(self) -> bool:
         async with ClientSession(timeout=ClientTimeout(total=5)) as session:
@@ -89,7 +65,7 @@ class GatewayServer:
         return False
 
 
-class GatewayWorker:
+class GatewayWorker(Part):
     """``nexus-gateway worker``. An async context manager; ready when it polls each of ``task_queues``.
 
     A task queue is a namespace and a name in it.
@@ -108,30 +84,7 @@ class GatewayWorker:
         self._temporal_address = temporal_address
         self._task_queues = tuple(task_queues)
         arguments = ("worker", "--config", str(config))
-        self.process = ChildProcess(_command("worker", arguments, environ, signal.SIGKILL, echo), progress)
-
-    async def start(self) -> None:
-        """Start it, again or for the first time, and wait until it works.
-
-        Raises:
-            DevstackError: It did not start.
-        """
-        await self.process.start(self._is_ready)
-
-    async def stop(self) -> int | None:
-        """Let it finish what is under way, and return its exit code."""
-        return await self.process.stop()
-
-    async def kill(self) -> int | None:
-        """End it as a power cut would."""
-        return await self.process.kill()
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
+        super().__init__(ChildProcess(_command("worker", arguments, environ, signal.SIGKILL, echo), progress))
 
     async def _is_ready(self) -> bool:
         try:

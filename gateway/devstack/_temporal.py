@@ -8,7 +8,7 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 from temporalio.api.nexus.v1 import EndpointSpec, EndpointTarget
 from temporalio.api.operatorservice.v1 import CreateNexusEndpointRequest
@@ -16,6 +16,7 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from gateway.devstack._part import Part
 from gateway.devstack._ports import HOST, Port
 from gateway.devstack._process import ChildProcess, Command, DevstackError, Progress, no_progress
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
-class TemporalServer:
+class TemporalServer(Part):
     """A Temporal server with its namespaces, Nexus and completion callbacks switched on.
 
     An async context manager. With a ``database`` file its data outlive a :meth:`stop` and :meth:`start`; its ports do
@@ -49,7 +50,7 @@ class TemporalServer:
         """
         self.namespaces = tuple(namespaces)
         self._grpc, self._http, self._metrics = Port(), Port(), Port()
-        self.process = ChildProcess(
+        process = ChildProcess(
             Command(
                 name="Temporal server",
                 argv=(
@@ -67,6 +68,7 @@ class TemporalServer:
             ),
             progress,
         )
+        super().__init__(process, own=(self._grpc, self._http, self._metrics))
 
     @property
     def address(self) -> str:
@@ -77,24 +79,6 @@ class TemporalServer:
     def http_url(self) -> str:
         """Base URL of the HTTP API, which is also where Nexus callbacks to this server go."""
         return f"http://{self._http.address}"
-
-    async def start(self) -> None:
-        """Start the server, again or for the first time, and wait until every namespace can be used.
-
-        Raises:
-            DevstackError: It did not start.
-        """
-        for port in (self._grpc, self._http, self._metrics):
-            port.hand_over()
-        await self.process.start(self._is_ready)
-
-    async def stop(self) -> None:
-        """Stop the server; without a database its data are gone."""
-        await self.process.stop()
-
-    async def kill(self) -> None:
-        """Stop the server as a power cut would."""
-        await self.process.kill()
 
     async def create_nexus_endpoint(
         self, name: str, *, target_url: str | None = None, namespace: str = "", task_queue: str = ""
@@ -111,23 +95,6 @@ class TemporalServer:
         request = CreateNexusEndpointRequest(spec=EndpointSpec(name=name, target=target))
         created = await client.operator_service.create_nexus_endpoint(request, timeout=timedelta(seconds=10))
         return created.endpoint.id
-
-    def close(self) -> None:
-        """Give back the ports."""
-        for port in (self._grpc, self._http, self._metrics):
-            port.close()
-
-    async def __aenter__(self) -> Self:
-        try:
-            await self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
-        self.close()
 
     async def _is_ready(self) -> bool:
         try:

@@ -144,16 +144,10 @@ class Handlers:
     async def _started(
         self, call: Call, context: StartOperationContext, content: Content, origin: Origin
     ) -> NexusResponse:
-        with self._bodies.using(origin):
-            return await self._handled(call, context, content, origin)
-
-    async def _handled(
-        self, call: Call, context: StartOperationContext, content: Content, origin: Origin
-    ) -> NexusResponse:
         serializer = call.engine.serializer(call.mounted.endpoint)
         value = LazyValue(serializer, content.headers, _once(content.data))
         notes = call.engine.host(call.mounted.endpoint, context, origin=origin)
-        with calling(call.principal):
+        with self._bodies.using(origin), calling(call.principal):
             with _its_own_faults():
                 result = await call.mounted.handler.start_operation(context, value)
             if notes.reused:
