@@ -9,10 +9,9 @@ from contextlib import asynccontextmanager
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
-from gateway.app import VERSION
+from gateway.app import VERSION, delivery_books
 from gateway.cli._options import add_config, duration, settings_of
 from gateway.cli._parser import OneLineParser
-from gateway.deliveries import delivery_books
 from gateway.engines import DeliveryState
 from gateway.telemetry import Telemetry
 

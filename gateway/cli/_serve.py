@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from gateway import processes as gateway_processes
+from gateway import app
+from gateway.app import ConfigSource
 from gateway.cli._options import add_config, port, processes, settings_of
-from gateway.live import ConfigSource
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -38,4 +38,4 @@ def run(arguments: Namespace) -> int:
         return settings_of(arguments).listening_on(host=arguments.host, port=arguments.port)
 
     source = ConfigSource(path=arguments.config, read=read)
-    return gateway_processes.run(read(), os.environ, processes=arguments.processes, source=source)
+    return app.run(read(), os.environ, processes=arguments.processes, source=source)

@@ -6,8 +6,8 @@ import asyncio
 import os
 from typing import TYPE_CHECKING
 
+from gateway.app import set_up
 from gateway.cli._options import add_config, settings_of
-from gateway.set_up import set_up
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from gateway.app import run_worker
 from gateway.cli._options import add_config, settings_of
-from gateway.processes import run_worker
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace

@@ -1,7 +1,14 @@
 """The configuration: one YAML file, environment variables over it, and the gateway's own values out of it."""
 
 from gateway.settings._access import load_revocations, load_stops
-from gateway.settings._border import endpoints, issuer_policies, signing_seeds, token_keys, token_minter
+from gateway.settings._border import (
+    endpoints,
+    issuer_policies,
+    permission_issuers,
+    signing_seeds,
+    token_keys,
+    token_minter,
+)
 from gateway.settings._faults import SettingsError
 from gateway.settings._loading import load_document, load_settings
 from gateway.settings._models import (
@@ -60,6 +67,7 @@ __all__ = (
     "load_settings",
     "load_stops",
     "parse_duration",
+    "permission_issuers",
     "settings_schema",
     "signing_seeds",
     "token_keys",

@@ -49,6 +49,11 @@ def _rule(rule: RuleSettings) -> Rule:
     )
 
 
+def permission_issuers(settings: Settings) -> frozenset[str]:
+    """The issuers whose callers need a permission beside a rule."""
+    return frozenset(issuer.issuer for issuer in settings.issuers if issuer.require_permissions)
+
+
 def token_keys(settings: Settings, environ: Mapping[str, str]) -> tuple[TokenKey, ...]:
     """The keys that seal operation tokens, read from the variables that the settings name; the first seals.
 

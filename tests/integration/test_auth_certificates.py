@@ -14,7 +14,7 @@ import pytest_asyncio
 from aiohttp import ClientConnectionError, ClientSession
 from jwt import PyJWK
 
-from gateway.certificates import ServerCertificate
+from gateway.app._certificates import ServerCertificate
 from gateway.settings import ListenerTlsSettings, SettingsError
 from gateway.web import ConnectionLimits
 from tests.integration.caller import Caller

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.app._deliveries import delivers, delivery_places, outbound
 from gateway.completions import DestinationRefused, parse_address
-from gateway.deliveries import delivers, delivery_places, outbound
 from gateway.settings import SettingsError, signing_seeds
 from gateway.telemetry import Telemetry
 from tests.unit.completions.senders import ADDRESS, TENANT

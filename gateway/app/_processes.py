@@ -9,14 +9,16 @@ import socket
 import threading
 from typing import TYPE_CHECKING
 
-from gateway.app import Sockets, serve, work
+from gateway.app._core import Sockets
+from gateway.app._gateway import serve
+from gateway.app._worker import work
 from gateway.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import FrameType
 
-    from gateway.live import ConfigSource
+    from gateway.app._live import ConfigSource
 
 _BACKLOG = 1024
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -32,7 +34,7 @@ def run(
 
     Raises:
         SettingsError: an address cannot be listened on, or the configuration asks for what cannot be had.
-        PluginError, RegistryError: as ``gateway.app.serve``.
+        PluginError, RegistryError: as ``serve``.
     """
     public = _bind("server.port", settings.server.host, settings.server.port)
     admins = [_admin_socket(settings, index) for index in range(processes)]
@@ -49,7 +51,7 @@ def run_worker(settings: Settings, environ: Mapping[str, str]) -> int:
     """Run the workers until a signal says to stop; the exit code.
 
     Raises:
-        SettingsError, PluginError: as ``gateway.app.work``.
+        SettingsError, PluginError: as ``work``.
     """
     asyncio.run(work(settings, environ))
     return 0

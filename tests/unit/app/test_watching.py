@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.watching import CannotTake, Watch, Watched
+from gateway.app._watching import CannotTake, Watch, Watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable

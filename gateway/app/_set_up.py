@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.connections import clients_at
+from gateway.app._connections import clients_at
 from gateway.engines.temporal import SetUpFailed, register_attributes
 from gateway.settings import Settings, SettingsError, endpoints
 from gateway.telemetry import Telemetry

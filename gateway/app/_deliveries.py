@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Final
 
+from gateway.app._connections import Place, clients_at
 from gateway.completions import (
     AllowRule,
     Courier,
@@ -20,7 +21,6 @@ from gateway.completions import (
     SigningKey,
     derived_signing_keys,
 )
-from gateway.connections import Place, clients_at
 from gateway.engines.temporal import (
     DeliverCallback,
     DeliveryActivities,

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from gateway.app._watching import CannotTake, Watched
 from gateway.auth import Authenticator, Authorizer, KeysNotLoaded, Revocations
-from gateway.settings import SettingsError, endpoints, issuer_policies, load_revocations, load_stops
-from gateway.watching import CannotTake, Watched
+from gateway.settings import SettingsError, endpoints, issuer_policies, load_revocations, load_stops, permission_issuers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -125,9 +125,8 @@ class Live:
 
     def _decide_by(self, settings: Settings) -> None:
         stated = {endpoint.name: endpoint for endpoint in endpoints(settings)}
-        require = [issuer.issuer for issuer in settings.issuers if issuer.require_permissions]
         rules = [_with_rules_of(mounted, stated.get(mounted.name)) for mounted in self._mounted]
-        self._authorizer.replace(rules, require, self._stops)
+        self._authorizer.replace(rules, permission_issuers(settings), self._stops)
 
 
 @contextmanager

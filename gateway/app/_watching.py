@@ -12,16 +12,20 @@ import asyncio
 import contextlib
 import hashlib
 import logging
+import signal
 from collections import Counter
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
-_logger = logging.getLogger("gateway.watching")
+    from gateway.telemetry import Telemetry
+
+_logger = logging.getLogger("gateway.reload")
 
 _Fingerprint = tuple[str | None, ...]
 
@@ -123,3 +127,27 @@ def _digest(path: Path) -> str | None:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:
         return None
+
+
+@asynccontextmanager
+async def watching(watched: Sequence[Watched], telemetry: Telemetry) -> AsyncIterator[Watch]:
+    """A watch that SIGHUP wakes, and that metrics tell of."""
+    loop = asyncio.get_running_loop()
+    async with Watch(watched) as watch:
+        telemetry.watch_counter("nexus_reloads", "Changed files taken over, or refused", lambda: _reloads(watch))
+        telemetry.watch_gauge("nexus_reload_trouble", "Files that are not in force", lambda: _trouble(watched, watch))
+        loop.add_signal_handler(signal.SIGHUP, watch.look_now)
+        try:
+            yield watch
+        finally:
+            loop.remove_signal_handler(signal.SIGHUP)
+
+
+def _reloads(watch: Watch) -> Mapping[tuple[tuple[str, str], ...], float]:
+    taken = watch.taken().items()
+    return {(("file", name), ("outcome", "taken" if good else "refused")): count for (name, good), count in taken}
+
+
+def _trouble(watched: Sequence[Watched], watch: Watch) -> Mapping[tuple[tuple[str, str], ...], float]:
+    trouble = watch.trouble()
+    return {(("file", each.name),): float(each.name in trouble) for each in watched}

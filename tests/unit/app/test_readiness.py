@@ -2,7 +2,7 @@
 
 import asyncio
 
-from gateway.app import _readiness
+from gateway.app._readiness import readiness
 from gateway.auth import Authenticator
 from gateway.registry import Registry
 
@@ -11,6 +11,6 @@ async def test_a_gateway_that_stops_is_not_ready_and_says_so() -> None:
     """It takes no connections any more: whoever asks has to send requests elsewhere."""
     stopping = asyncio.Event()
     authenticator = Authenticator([])
-    assert "gateway" not in await _readiness(authenticator, Registry([]), {}, [], stopping)
+    assert "gateway" not in await readiness(authenticator, Registry([]), {}, [], stopping)
     stopping.set()
-    assert {"gateway": "is stopping"} == await _readiness(authenticator, Registry([]), {}, [], stopping)
+    assert {"gateway": "is stopping"} == await readiness(authenticator, Registry([]), {}, [], stopping)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ssl
 from typing import TYPE_CHECKING, Final
 
+from gateway.app._watching import CannotTake, Watched
 from gateway.settings import SettingsError
-from gateway.watching import CannotTake, Watched
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

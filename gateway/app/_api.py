@@ -1,0 +1,72 @@
+"""Puts ``/api/v1`` together: the operations resource on the parts that the Nexus interface stands on, too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from gateway.app._observing import VERSION
+from gateway.discovery import OpenApi, Services
+from gateway.operations import Access, Actions, Bulk, Events, Queries
+from gateway.web import DiscoveryViews, OperationsViews, api_middleware, with_version
+
+if TYPE_CHECKING:
+    from gateway.app._core import Core
+
+API_PREFIX: Final = "/api/v1"
+"""Where the API is."""
+
+
+class Api:
+    """The API on the parts of a running gateway."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._limits = core.settings.limits
+
+    def add_routes(self, app: web.Application) -> None:
+        """Add the API to the public listener's application."""
+        core = self._core
+        access = Access(
+            authenticator=core.authenticator,
+            authorizer=core.authorizer,
+            registry=core.registry,
+            engines=core.engines,
+            sealer=core.sealer,
+            telemetry=core.telemetry,
+            auditor=core.auditor,
+        )
+        queries, actions = Queries(access, core.sealer), Actions(access, core.sealer)
+        bulk = Bulk(access=access, queries=queries, actions=actions, sealer=core.sealer)
+        views = OperationsViews(
+            access=access,
+            queries=queries,
+            actions=actions,
+            bulk=bulk,
+            events=Events(access, core.draining, limit=self._limits.long_polls),
+            body_bytes=self._limits.body,
+        )
+        middleware = api_middleware(
+            core.telemetry, core.engines, self._limits.header_bytes, self._limits.request_timeout.total_seconds()
+        )
+        discovery = self._discovery(access)
+        api = web.Application(middlewares=[middleware])
+        api.on_response_prepare.append(with_version)
+        views.add_routes(api)
+        discovery.add_api_routes(api)
+        discovery.add_public_routes(app, middleware)
+        app.add_subapp(API_PREFIX, api)
+        app.on_shutdown.append(lambda _: bulk.close())
+
+    def _discovery(self, access: Access) -> DiscoveryViews:
+        limits = {
+            "body_bytes": self._limits.body,
+            "header_bytes": self._limits.header_bytes,
+            "request_timeout_seconds": self._limits.request_timeout.total_seconds(),
+            "max_request_timeout_seconds": self._limits.max_request_timeout.total_seconds(),
+            "result_wait_seconds": self._limits.result_wait.total_seconds(),
+        }
+        services = Services(self._core.registry, self._core.authorizer, limits)
+        openapi = OpenApi(services, version=VERSION, public_url=self._core.public_url)
+        return DiscoveryViews(access=access, services=services, openapi=openapi)

@@ -1,0 +1,101 @@
+"""The gateway as a whole: its parts, its two listeners, and the order in which they come and go."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+
+from gateway.app._api import Api
+from gateway.app._certificates import ServerCertificate
+from gateway.app._core import Core, Sockets, core
+from gateway.app._deliveries import delivering
+from gateway.app._limits import connection_limits
+from gateway.app._live import Live
+from gateway.app._nexus import Nexus
+from gateway.app._observing import observed
+from gateway.app._readiness import SetUpNotices, readiness
+from gateway.app._stopping import stop_signals
+from gateway.app._watching import watching
+from gateway.web import admin_app, listening
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from aiohttp import web
+
+    from gateway.app._live import ConfigSource
+    from gateway.app._watching import Watch
+    from gateway.settings import Settings
+
+_logger = logging.getLogger("gateway")
+
+# Of the time to drain. The HTTP server takes its share twice: to wait, and to wait again for what it has cut off. What
+# is left is for closing connections, and for telemetry to be sent.
+_REQUESTS_SHARE = 0.35
+_STARTS_SHARE = 0.05
+
+
+async def serve(
+    settings: Settings, environ: Mapping[str, str], sockets: Sockets, source: ConfigSource | None = None
+) -> None:
+    """Serve until SIGTERM or SIGINT, then drain: within ``limits.drain`` everything under way has ended.
+
+    With a ``source`` the configuration is taken over again when it changes.
+
+    Raises:
+        SettingsError: the configuration asks for what cannot be had.
+        PluginError: a plugin does not load.
+        RegistryError: an endpoint lists a service that no plugin offers.
+    """
+    with stop_signals() as stop:
+        async with (
+            observed(settings, environ) as telemetry,
+            core(settings, environ, sockets, telemetry, stop) as parts,
+            _listening(parts, environ, sockets, source),
+        ):
+            host, port = sockets.public.getsockname()[:2]
+            _logger.info("listening on %s port %s", host, port)
+            await stop.wait()
+            _logger.info("stopping: no new requests are taken, those under way are finished")
+
+
+@asynccontextmanager
+async def _listening(
+    core: Core, environ: Mapping[str, str], sockets: Sockets, source: ConfigSource | None
+) -> AsyncIterator[None]:
+    settings, telemetry = core.settings, core.telemetry
+    nexus, api = Nexus(core), Api(core)
+    live = Live(
+        settings,
+        source=source,
+        authenticator=core.authenticator,
+        authorizer=core.authorizer,
+        put_limits_in_force=nexus.put_in_force,
+    )
+    live.load()
+    certificate = None if settings.server.tls is None else ServerCertificate(settings.server.tls)
+    certificates = [] if certificate is None else [certificate.watched()]
+    drain = settings.limits.drain.total_seconds()
+    serve_on = partial(listening, limits=connection_limits(settings.limits), drain=drain * _REQUESTS_SHARE)
+    async with AsyncExitStack() as stack:
+        watch = await stack.enter_async_context(watching([*live.watched(), *certificates], telemetry))
+        if sockets.admin is not None:
+            await stack.enter_async_context(serve_on(_admin(core, watch, live), sockets.admin))
+        await stack.enter_async_context(delivering(settings, environ, telemetry, core.outbound.courier, core.draining))
+        # Last in, first out: the public listener closes while everything behind it still works.
+        stack.push_async_callback(nexus.drain, drain * _STARTS_SHARE)
+        tls = None if certificate is None else certificate.context
+        await stack.enter_async_context(serve_on(nexus.edge.application(api.add_routes), sockets.public, tls=tls))
+        yield
+
+
+def _admin(core: Core, watch: Watch, live: Live) -> web.Application:
+    set_up = SetUpNotices(core.engines, core.mounted)
+    ready = partial(readiness, core.authenticator, core.registry, core.engines, core.mounted, core.draining)
+    return admin_app(
+        readiness=set_up.beside(ready),
+        metrics=core.telemetry.prometheus,
+        notices=lambda: {**watch.trouble(), **live.notices(), **set_up.last()},
+    )

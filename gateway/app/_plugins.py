@@ -1,0 +1,24 @@
+"""The plugins of a configuration."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.plugins import LoadedPlugin, PluginContext, discover_plugins
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gateway.settings import Settings
+
+
+def load_plugins(settings: Settings, environ: Mapping[str, str]) -> tuple[LoadedPlugin, ...]:
+    """The plugins that are installed and those that the configuration names.
+
+    Raises:
+        PluginError: with a line for each that does not load.
+    """
+    context = PluginContext(
+        service_name=settings.telemetry.service_name, endpoints=tuple(settings.endpoints), environ=environ
+    )
+    return discover_plugins(settings.plugins, context)
