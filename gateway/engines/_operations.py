@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from nexusrpc import Content, Link, OperationError
 
     from gateway.engines._base import Completed
-    from gateway.model import Endpoint, OperationStatus, Origin, Tenant
+    from gateway.model import Endpoint, OperationAddress, OperationStatus, Origin, Tenant
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -45,16 +45,26 @@ class RequestIdReused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ServiceScope:
-    """Operations of one service of one endpoint; all of them where ``operations`` is None."""
+    """Operations of one service of one endpoint; all of them where ``operations`` is None.
+
+    With ``every_tenant`` those of every tenant are meant, else those of the tenant who asks.
+    """
 
     endpoint: str
     service: str
     operations: tuple[str, ...] | None = None
+    every_tenant: bool = False
+
+    def covers(self, address: OperationAddress) -> bool:
+        """Whether the operations at this address are meant."""
+        return (self.endpoint, self.service) == (address.endpoint, address.service) and (
+            self.operations is None or address.operation in self.operations
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationFilter:
-    """Which operations are meant: those of ``tenant`` within ``scope``, and of these whatever else is said.
+    """Which operations are meant: those within ``scope``, as ``tenant`` may see them, and of these what else is said.
 
     ``since`` is included, ``until`` is not; both are about the start. ``expression`` is the caller's own, in the
     engine's filter language. No ``statuses`` are all of them.
@@ -68,6 +78,16 @@ class OperationFilter:
     subject: str | None = None
     metadata: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
     expression: str = ""
+
+    @property
+    def reaches_every_tenant(self) -> bool:
+        """Whether operations of others than ``tenant`` may be among them."""
+        return any(scope.every_tenant for scope in self.scope)
+
+    def admits(self, origin: Origin) -> bool:
+        """Whether what began so is within the scope: what an index finds is looked at once more by its own notes."""
+        mine = origin.tenant == self.tenant
+        return any((mine or scope.every_tenant) and scope.covers(origin.address) for scope in self.scope)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

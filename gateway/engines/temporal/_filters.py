@@ -44,6 +44,7 @@ _SYSTEM_NAMES: Final = frozenset(
     }
 )
 _RESERVED_PREFIXES: Final = ("temporal", "nexus", "buildid", "parent", "root", "batcher", "taskqueue", "visibility")
+_NOT_ASKED: Final = frozenset({CALLER_TENANT, REQUEST_ID})
 _WORDS: Final = frozenset({"AND", "OR", "NOT", "IN", "BETWEEN", "IS", "NULL", "STARTS_WITH"})
 _OPERATORS: Final = frozenset({"=", "!=", "<>", "<", "<=", ">", ">="})
 _TOKEN: Final = re.compile(
@@ -63,8 +64,11 @@ class _Token(NamedTuple):
     text: str
 
 
-def checked_filter(text: str, tenant: Tenant) -> str:
+def checked_filter(text: str, tenant: Tenant | None) -> str:
     """A caller's filter, written anew so that it stays within the parentheses around it.
+
+    It may name the namespace of callers as far as that is the ``tenant``'s own; with None any, where the caller may see
+    the operations of every tenant.
 
     Raises:
         InvalidFilter: it is not of this grammar, or names what is not the caller's to name.
@@ -97,7 +101,7 @@ def _token(kind: str, text: str) -> _Token:
 
 
 class _Parser:
-    def __init__(self, tokens: Sequence[_Token], tenant: Tenant) -> None:
+    def __init__(self, tokens: Sequence[_Token], tenant: Tenant | None) -> None:
         self._tokens = tokens
         self._tenant = tenant
         self._position = 0
@@ -184,17 +188,17 @@ class _Parser:
                 raise InvalidFilter(f"has {text!r} where a value was expected; put text in single quotes")
 
     def _check_name(self, name: str) -> None:
-        if name in _SYSTEM_NAMES or (name in ATTRIBUTES and name != REQUEST_ID):
+        if name in _SYSTEM_NAMES or (name in ATTRIBUTES and name not in _NOT_ASKED):
             return
         # Whatever the server gives a meaning of its own to, in any spelling; what is left are a handler's attributes.
         if name.lower().startswith(_RESERVED_PREFIXES):
             raise InvalidFilter(f"{name} cannot be filtered by")
 
     def _check_owner(self, name: str, operator: str, value: str) -> None:
-        """The caller attributes say whose an operation is: that is not asked, but given."""
-        if name == CALLER_TENANT or (
-            name == CALLER_NAMESPACE and (operator, value) != ("=", f"'{keyword(self._tenant.namespace)}'")
-        ):
+        """Whose an operation is is not asked, but given, unless the caller may see everybody's."""
+        if name != CALLER_NAMESPACE or self._tenant is None:
+            return
+        if (operator, value) != ("=", f"'{keyword(self._tenant.namespace)}'"):
             raise InvalidFilter(f"{name} is always the caller's own; leave it out")
 
     def _next(self, wanted: str) -> _Token:

@@ -98,7 +98,7 @@ class Visibility:
         service = self._client.workflow_service
         listed = await _asked(service.list_workflow_executions(request, timeout=_TIMEOUT), paged=after is not None)
         found = [(info, origin_of(info.memo, self._client)) for info in listed.executions]
-        mine = [(info, origin) for info, origin in found if origin is not None and origin.tenant == wanted.tenant]
+        mine = [(info, origin) for info, origin in found if origin is not None and wanted.admits(origin)]
         first_runs = await self._first_runs([origin.scoped_request_id for _, origin in mine])
         records = tuple(
             record_of(info, self._client, first_runs.get((info.execution.workflow_id, origin.scoped_request_id)))
@@ -159,11 +159,7 @@ def filter_query(wanted: OperationFilter) -> str:
     Raises:
         InvalidFilter: the caller's own part of it cannot be used.
     """
-    parts = [
-        f"{attributes.CALLER_TENANT} = '{attributes.tenant_keyword(wanted.tenant)}'",
-        f"({' OR '.join(map(_scope, wanted.scope))})",
-        _statuses(wanted.statuses),
-    ]
+    parts = [_whose(wanted), _statuses(wanted.statuses)]
     if wanted.since is not None:
         parts.append(f"StartTime >= '{_time(wanted.since)}'")
     if wanted.until is not None:
@@ -173,7 +169,7 @@ def filter_query(wanted: OperationFilter) -> str:
     for key, value in wanted.metadata.items():
         parts.append(f"{attributes.METADATA} = '{attributes.metadata_keyword(key, value)}'")
     if wanted.expression.strip():
-        parts.append(f"({checked_filter(wanted.expression, wanted.tenant)})")
+        parts.append(f"({checked_filter(wanted.expression, None if wanted.reaches_every_tenant else wanted.tenant)})")
     return " AND ".join(parts)
 
 
@@ -197,6 +193,16 @@ def record_of(info: WorkflowExecutionInfo, client: Client, first_run: str | None
 def time_of(timestamp: Timestamp) -> datetime:
     """The moment, in UTC."""
     return timestamp.ToDatetime(tzinfo=UTC)
+
+
+def _whose(wanted: OperationFilter) -> str:
+    """The tenant's own in its own part of the scope, or anybody's in the part that reaches every tenant."""
+    own = [_scope(scope) for scope in wanted.scope if not scope.every_tenant]
+    alternatives = [_scope(scope) for scope in wanted.scope if scope.every_tenant]
+    if own:
+        tenant = f"{attributes.CALLER_TENANT} = '{attributes.tenant_keyword(wanted.tenant)}'"
+        alternatives.insert(0, f"({tenant} AND ({' OR '.join(own)}))")
+    return f"({' OR '.join(alternatives)})"
 
 
 def _scope(scope: ServiceScope) -> str:

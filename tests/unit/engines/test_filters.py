@@ -1,6 +1,7 @@
 """The filter language as callers may use it: written anew, and never more than it says."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -10,9 +11,10 @@ from gateway.engines import InvalidFilter, OperationFilter, ServiceScope
 from gateway.engines.temporal._attributes import keyword, metadata_keyword, tenant_keyword
 from gateway.engines.temporal._filters import checked_filter
 from gateway.engines.temporal._visibility import filter_query
-from gateway.model import Tenant
+from gateway.model import OperationAddress, Origin, Tenant
 
 MINE = Tenant("https://issuer.test", "checkout")
+OTHER = Tenant("https://other.test", "checkout")
 
 
 @pytest.mark.parametrize(
@@ -118,8 +120,52 @@ def test_the_scope_stands_before_what_the_caller_wrote() -> None:
     scope = (ServiceScope("orders", "orders.v1"), ServiceScope("echo", "Ser'vice", ("a", "b")))
     query = filter_query(OperationFilter(tenant=MINE, scope=scope, expression="a = 1 OR b = 2"))
     assert query == (
-        f"NexusCallerTenant = '{tenant_keyword(MINE)}' AND"
+        f"((NexusCallerTenant = '{tenant_keyword(MINE)}' AND"
         " ((NexusEndpoint = 'orders' AND NexusService = 'orders.v1') OR"
-        f" (NexusEndpoint = 'echo' AND NexusService = '{odd}' AND NexusOperation IN ('a', 'b')))"
+        f" (NexusEndpoint = 'echo' AND NexusService = '{odd}' AND NexusOperation IN ('a', 'b')))))"
         " AND ExecutionStatus != 'ContinuedAsNew' AND (a = 1 OR b = 2)"
     )
+
+
+def test_a_scope_of_every_tenant_stands_beside_the_callers_own() -> None:
+    """Each alternative says for itself where it holds; the caller's part narrows all of them."""
+    scope = (
+        ServiceScope("orders", "orders.v1", ("process",), every_tenant=True),
+        ServiceScope("echo", "echo.v1"),
+        ServiceScope("probe", "probe.v1", every_tenant=True),
+    )
+    query = filter_query(OperationFilter(tenant=MINE, scope=scope, expression="NexusCallerNamespace != 'checkout'"))
+    assert query == (
+        f"((NexusCallerTenant = '{tenant_keyword(MINE)}' AND"
+        " ((NexusEndpoint = 'echo' AND NexusService = 'echo.v1')))"
+        " OR (NexusEndpoint = 'orders' AND NexusService = 'orders.v1' AND NexusOperation IN ('process'))"
+        " OR (NexusEndpoint = 'probe' AND NexusService = 'probe.v1'))"
+        " AND ExecutionStatus != 'ContinuedAsNew' AND (NexusCallerNamespace != 'checkout')"
+    )
+
+
+@pytest.mark.parametrize("text", ["NexusCallerTenant = 'x'", "NexusRequestId = 'x'", "a = 1) OR (b = 2"])
+def test_who_may_see_every_tenant_still_keeps_within_the_scope(text: str) -> None:
+    """Another's namespace may be named; the hash that lists are held to may not."""
+    wide = OperationFilter(tenant=MINE, scope=(ServiceScope("orders", "orders.v1", every_tenant=True),))
+    with pytest.raises(InvalidFilter):
+        filter_query(replace(wide, expression=text))
+
+
+@pytest.mark.parametrize(
+    ("tenant", "address", "admitted"),
+    [
+        (MINE, OperationAddress("echo", "echo.v1", "echo"), True),
+        (MINE, OperationAddress("orders", "orders.v1", "process"), True),
+        (MINE, OperationAddress("orders", "orders.v1", "quote"), False),
+        (MINE, OperationAddress("orders", "echo.v1", "echo"), False),
+        (OTHER, OperationAddress("orders", "orders.v1", "process"), True),
+        (OTHER, OperationAddress("orders", "orders.v1", "quote"), False),
+        (OTHER, OperationAddress("echo", "echo.v1", "echo"), False),
+    ],
+)
+def test_what_the_index_finds_is_looked_at_once_more(tenant: Tenant, address: OperationAddress, admitted: bool) -> None:
+    """Another tenant's only where the scope reaches every tenant, and nothing outside the scope."""
+    scope = (ServiceScope("orders", "orders.v1", ("process",), every_tenant=True), ServiceScope("echo", "echo.v1"))
+    origin = Origin(address=address, tenant=tenant, subject="svc", scoped_request_id="r", start_id="s")
+    assert admitted is OperationFilter(tenant=MINE, scope=scope).admits(origin)
