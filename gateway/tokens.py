@@ -25,10 +25,12 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from cryptography.hazmat.primitives.hashes import SHA512
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from gateway.model import Tenant
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from gateway.model import OperationAddress, Tenant
+    from gateway.model import OperationAddress
 
 SECRET_BYTES = 32
 """Length of a token key's secret."""
@@ -36,13 +38,18 @@ SECRET_BYTES = 32
 MAX_TOKEN_CHARACTERS = 4096
 """Longest token; engines and proxies keep tokens of this length in a header."""
 
-_LONGER: Mapping[str, int] = MappingProxyType({"callback": 7680})
-"""Seals that hold more: a callback's URL and headers are up to 4096 bytes. An engine keeps 8192 bytes of headers."""
+_VERSION = "ng1"
+_OPERATION = "operation"
+_ANOTHERS_OPERATION = "operation of another tenant"
+
+_LONGER: Mapping[str, int] = MappingProxyType({"callback": 7680, _ANOTHERS_OPERATION: 7680})
+"""Seals that hold more: a callback's URL and headers are up to 4096 bytes, an owner's names up to 2000.
+
+An engine keeps 8192 bytes of headers; what names another tenant's operation never gets there.
+"""
 
 _LONGEST_OF_ALL = max(MAX_TOKEN_CHARACTERS, *_LONGER.values())
 
-_VERSION = "ng1"
-_OPERATION = "operation"
 _SIV_KEY_BYTES = 64
 _SEVEN_BITS = 0x7F
 _TOKEN = re.compile(r"ng1\.([A-Za-z0-9_-]{1,32})\.([A-Za-z0-9_-]{22,})")
@@ -167,6 +174,31 @@ class TokenSealer:
         match self.open(_OPERATION, token, _bound_to(tenant, address)):
             case (engine_token,):
                 return engine_token
+            case _:
+                raise InvalidToken
+
+    def seal_anothers_operation(
+        self, tenant: Tenant, address: OperationAddress, engine_token: str, owner: Tenant
+    ) -> str:
+        """The token that ``tenant`` gets for an operation of ``owner`` at ``address``.
+
+        It is of a kind of its own: where operations are opened as the caller's own, it is none.
+
+        Raises:
+            TokenTooLong: when it would not fit in 7680 characters.
+        """
+        fields = [engine_token, owner.issuer, owner.namespace]
+        return self.seal(_ANOTHERS_OPERATION, fields, context=_bound_to(tenant, address))
+
+    def open_anothers_operation(self, token: str, tenant: Tenant, address: OperationAddress) -> tuple[str, Tenant]:
+        """The engine's token and whose operation it is, when ``tenant`` got ``token`` for it at ``address``.
+
+        Raises:
+            InvalidToken: as ``open_operation`` does.
+        """
+        match self.open(_ANOTHERS_OPERATION, token, _bound_to(tenant, address)):
+            case (engine_token, issuer, namespace):
+                return engine_token, Tenant(issuer, namespace)
             case _:
                 raise InvalidToken
 

@@ -198,3 +198,46 @@ def test_a_sealer_needs_keys_with_different_ids() -> None:
 
 def test_a_keys_secret_is_not_shown() -> None:
     assert "oooo" not in repr(OLD)
+
+
+OWNER = Tenant("https://other.test", "billing")
+
+
+def test_another_tenants_operation_has_a_token_that_says_whose_it_is() -> None:
+    token = SEALER.seal_anothers_operation(TENANT, ADDRESS, ENGINE_TOKEN, OWNER)
+    assert (ENGINE_TOKEN, OWNER) == SEALER.open_anothers_operation(token, TENANT, ADDRESS)
+
+
+@pytest.mark.parametrize(
+    ("tenant", "address"),
+    [
+        (OWNER, ADDRESS),
+        (Tenant(OWNER.issuer, TENANT.namespace), ADDRESS),
+        (TENANT, OperationAddress("orders", "orders.v1", "approve")),
+        (TENANT, OperationAddress("window", "orders.v1", "process")),
+    ],
+)
+def test_it_opens_for_the_tenant_and_the_address_that_it_was_sealed_for_only(
+    tenant: Tenant, address: OperationAddress
+) -> None:
+    """Not for the owner either."""
+    token = SEALER.seal_anothers_operation(TENANT, ADDRESS, ENGINE_TOKEN, OWNER)
+    with pytest.raises(InvalidToken):
+        SEALER.open_anothers_operation(token, tenant, address)
+
+
+def test_a_token_for_ones_own_operation_and_one_for_anothers_are_two_kinds() -> None:
+    """Where operations are opened as the caller's own, the other kind is as good as none; and the other way round."""
+    anothers = SEALER.seal_anothers_operation(TENANT, ADDRESS, ENGINE_TOKEN, OWNER)
+    for tenant in (TENANT, OWNER):
+        with pytest.raises(InvalidToken):
+            SEALER.open_operation(anothers, tenant, ADDRESS)
+    with pytest.raises(InvalidToken):
+        SEALER.open_anothers_operation(SEALER.seal_operation(TENANT, ADDRESS, ENGINE_TOKEN), TENANT, ADDRESS)
+
+
+def test_whatever_its_owner_is_called_it_has_a_token() -> None:
+    """A claim has up to 1000 bytes, an engine's token little more than the longest workflow id."""
+    owner = Tenant("i" * 1000, "n" * 1000)
+    token = SEALER.seal_anothers_operation(TENANT, ADDRESS, "x" * 3000, owner)
+    assert ("x" * 3000, owner) == SEALER.open_anothers_operation(token, TENANT, ADDRESS)
