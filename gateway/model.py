@@ -106,19 +106,23 @@ class Origin:
     retry_of: str | None = None
 
 
+ClaimPath = tuple[str, ...]
+"""The name of a claim, after the names of the claims that it is in, from the outside in."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """One ``allow`` (or ``deny``) rule of an endpoint.
 
     Every selector that is given has to match; a selector left ``None`` matches everything. All but ``verbs`` are globs;
-    those of ``operations`` are matched against ``service/operation``, those of ``claims`` against the claim of that
-    name, or against each item of it. A ``shadow`` rule decides nothing: what it would have done is noted.
+    those of ``operations`` are matched against ``service/operation``, those of ``claims`` against the claim at that
+    path, or against each item of it. A ``shadow`` rule decides nothing: what it would have done is noted.
     """
 
     issuers: tuple[str, ...] | None = None
     namespaces: tuple[str, ...] | None = None
     subjects: tuple[str, ...] | None = None
-    claims: Mapping[str, tuple[str, ...]] | None = field(default=None, hash=False)
+    claims: Mapping[ClaimPath, tuple[str, ...]] | None = field(default=None, hash=False)
     operations: tuple[str, ...] | None = None
     verbs: frozenset[Verb] | None = None
     shadow: bool = False

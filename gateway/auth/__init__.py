@@ -7,7 +7,7 @@ from gateway.auth._minting import DevIssuerFiles, MintingError, TokenMinter, gen
 from gateway.auth._policy import IssuerPolicy, KeyDiscovery, KeyFile, KeyRefresh, KeyUrl
 from gateway.auth._reasons import AuthenticationFailed, KeysUnavailable, Reason
 from gateway.auth._revocations import Revocation, Revocations
-from gateway.auth._rules import denials_about, rules_about
+from gateway.auth._rules import Miss, denials_about, rules_about
 
 __all__ = (
     "AuditLog",
@@ -25,6 +25,7 @@ __all__ = (
     "KeysNotLoaded",
     "KeysUnavailable",
     "MintingError",
+    "Miss",
     "Reason",
     "Revocation",
     "Revocations",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.auth._permissions import Permissions, Verbs, read_permissions
-from gateway.auth._rules import MountedRules, ServiceRule, compile_rules
+from gateway.auth._rules import Miss, MountedRules, ServiceRule, compile_rules
 from gateway.model import Decision, Endpoint, OperationAddress, Principal, Stop, Verb
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Finding:
 
     rule: str
     shadow: bool
-    misses: tuple[str, ...]
+    misses: tuple[Miss, ...]
 
 
 class Authorizer:

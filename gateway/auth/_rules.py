@@ -12,9 +12,42 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from gateway.auth._permissions import Verbs
-    from gateway.model import Endpoint
+    from gateway.model import ClaimPath, Endpoint
 
 ALL_VERBS: Verbs = frozenset(Verb)
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRule:
+    """What one claim of the token must hold."""
+
+    path: ClaimPath
+    texts: Texts
+
+    @property
+    def name(self) -> str:
+        """As it is told of, such as ``claims.realm_access.roles``."""
+        return ".".join(("claims", *self.path))
+
+    def value(self, principal: Principal) -> Any:  # noqa: ANN401 - whatever JSON holds
+        """What the caller's token has there; None for nothing."""
+        outermost, *inner = self.path
+        value = principal.claims.get(outermost)
+        for name in inner:
+            value = value.get(name) if isinstance(value, dict) else None
+        return value
+
+    def concerns(self, principal: Principal) -> bool:
+        """Whether it is what the rule wants, or has it among its items."""
+        return _claims(self.value(principal), self.texts)
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """A selector that does not match, by its name in the configuration, and what the request has there instead."""
+
+    selector: str
+    value: Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +58,7 @@ class ServiceRule:
     issuers: Texts
     namespaces: Texts
     subjects: Texts
-    claims: tuple[tuple[str, Texts], ...]
+    claims: tuple[ClaimRule, ...]
     operations: Texts
     verbs: Verbs
     shadow: bool
@@ -37,24 +70,24 @@ class ServiceRule:
             principal.namespace in self.namespaces
             and principal.subject in self.subjects
             and principal.issuer in self.issuers
-            and all(_claims(principal.claims.get(name), wanted) for name, wanted in self.claims)
+            and all(claim.concerns(principal) for claim in self.claims)
         )
 
     def covers(self, operation: str, verb: Verb) -> bool:
         """Whether it is about doing this with that operation of the service."""
         return verb in self.verbs and operation in self.operations
 
-    def misses(self, principal: Principal, operation: str, verb: Verb) -> tuple[str, ...]:
-        """The selectors that do not match, by their names in the configuration."""
-        matched = {
-            "issuers": principal.issuer in self.issuers,
-            "namespaces": principal.namespace in self.namespaces,
-            "subjects": principal.subject in self.subjects,
-            **{f"claims.{name}": _claims(principal.claims.get(name), wanted) for name, wanted in self.claims},
-            "operations": operation in self.operations,
-            "verbs": verb in self.verbs,
-        }
-        return tuple(name for name, matches in matched.items() if not matches)
+    def misses(self, principal: Principal, operation: str, verb: Verb) -> tuple[Miss, ...]:
+        """The selectors that do not match."""
+        compared = (
+            ("issuers", principal.issuer, principal.issuer in self.issuers),
+            ("namespaces", principal.namespace, principal.namespace in self.namespaces),
+            ("subjects", principal.subject, principal.subject in self.subjects),
+            *((claim.name, claim.value(principal), claim.concerns(principal)) for claim in self.claims),
+            ("operations", operation, operation in self.operations),
+            ("verbs", verb.value, verb in self.verbs),
+        )
+        return tuple(Miss(name, value) for name, value, matches in compared if not matches)
 
 
 def _claims(value: Any, wanted: Texts) -> bool:  # noqa: ANN401 - whatever JSON holds
@@ -149,7 +182,7 @@ def _compiled(name: str, rule: Rule, service: str, *, paused: bool = False) -> S
         issuers=texts(rule.issuers),
         namespaces=texts(rule.namespaces),
         subjects=texts(rule.subjects),
-        claims=tuple((claim, texts(globs)) for claim, globs in (rule.claims or {}).items()),
+        claims=tuple(ClaimRule(path, texts(globs)) for path, globs in (rule.claims or {}).items()),
         operations=_operations(rule, service),
         verbs=ALL_VERBS if rule.verbs is None else rule.verbs,
         shadow=rule.shadow,

@@ -93,7 +93,7 @@ def _name(address: OperationAddress) -> str:
 
 def _in_words(rule: Rule) -> str:
     verbs = ", ".join(verb for verb in Verb if rule.verbs is None or verb in rule.verbs)
-    claims = {f"claim {name}": globs for name, globs in (rule.claims or {}).items()}
+    claims = {f"claim {'.'.join(path)}": globs for path, globs in (rule.claims or {}).items()}
     who = {"issuers": rule.issuers, "namespaces": rule.namespaces, "subjects": rule.subjects, **claims}
     selectors = "; ".join(f"{name} {', '.join(globs)}" for name, globs in who.items() if globs is not None)
     return f"{verbs}: {selectors or 'everybody'}{' (shadow: decides nothing)' if rule.shadow else ''}"

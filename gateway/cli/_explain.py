@@ -15,9 +15,9 @@ from gateway.settings import endpoints, issuer_policies
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from gateway.auth import Authorizer, Finding
+    from gateway.auth import Authorizer, Finding, Miss
     from gateway.model import Endpoint
     from gateway.settings import Settings
 
@@ -67,7 +67,7 @@ def run(arguments: Namespace) -> int:
     print(f"decision {id_of(principal, address, arguments.verb, decision)}: {in_a_word(decision)}")
     for line in _because(decision, principal, address, endpoint, settings):
         print(f"  {line}")
-    for line in _rules(authorizer.explain(principal, address, arguments.verb), principal):
+    for line in _rules(authorizer.explain(principal, address, arguments.verb)):
         print(f"  {line}")
     return 0 if decision.allowed else 1
 
@@ -109,27 +109,18 @@ def _because(
     yield f"permissions: {f'{permissions} (one must cover the request)' if required else 'not required'}"
 
 
-def _rules(findings: Sequence[Finding], principal: Principal) -> Iterator[str]:
+def _rules(findings: Sequence[Finding]) -> Iterator[str]:
     for finding in findings:
         shadow = " (shadow)" if finding.shadow else ""
         if finding.misses:
-            misses = ", ".join(_miss(name, principal) for name in finding.misses)
+            misses = ", ".join(_in_words(miss) for miss in finding.misses)
             yield f"{finding.rule}{shadow}: does not match by {misses}"
         else:
             yield f"{finding.rule}{shadow}: matches"
 
 
-def _miss(selector: str, principal: Principal) -> str:
-    values: Mapping[str, object] = {
-        "issuers": principal.issuer,
-        "namespaces": principal.namespace,
-        "subjects": principal.subject,
-    }
-    kind, _, claim = selector.partition(".")
-    if kind == "claims":
-        value = principal.claims.get(claim)
-        return f"{selector} ({'the token has no such claim' if value is None else _short(value)})"
-    return f"{selector} ({_short(values[kind])})" if kind in values else selector
+def _in_words(miss: Miss) -> str:
+    return f"{miss.selector} ({'none in the token' if miss.value is None else _short(miss.value)})"
 
 
 def _short(value: object) -> str:

@@ -24,7 +24,6 @@ from gateway.settings._models import (
     LimitSettings,
     ListenerTlsSettings,
     RuleSettings,
-    Section,
     ServerSettings,
     Settings,
     SigningKeySettings,
@@ -34,6 +33,7 @@ from gateway.settings._models import (
     TokenSettings,
 )
 from gateway.settings._schema import settings_schema
+from gateway.settings._selectors import Section
 from gateway.settings._values import ConfigPath, Name, parse_duration
 
 __all__ = (

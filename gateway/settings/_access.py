@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from gateway.auth import Revocation
 from gateway.model import Rule, Stop
 from gateway.settings._loading import load_document
-from gateway.settings._models import Globs, Section, Selectors
+from gateway.settings._selectors import Globs, Section, Selectors
 from gateway.settings._values import Name
 
 
@@ -42,7 +42,7 @@ class StopSettings(Selectors):
             issuers=self.issuers,
             namespaces=self.namespaces,
             subjects=self.subjects,
-            claims=self.claims,
+            claims=None if self.claims is None else self.claims.by_path(),
             operations=self.operations,
             verbs=self.verbs,
         )

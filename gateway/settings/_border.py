@@ -42,7 +42,7 @@ def _rule(rule: RuleSettings) -> Rule:
         issuers=rule.issuers,
         namespaces=rule.namespaces,
         subjects=rule.subjects,
-        claims=rule.claims,
+        claims=None if rule.claims is None else rule.claims.by_path(),
         operations=rule.operations,
         verbs=rule.verbs,
         shadow=rule.shadow,

@@ -137,6 +137,8 @@ _CHECKS: tuple[Callable[[Tree], Iterator[Fault]], ...] = (
     _issuers_differ,
     _token_keys_differ,
     _client_certificate_is_whole,
+    _client_certificates_can_be_checked,
+    _one_audit_log,
     _listeners_differ,
     _delivery_engine_exists,
     _signing_keys_differ,

@@ -32,6 +32,9 @@ _MESSAGES = {
     "invalid_key": "keys must be text; put it in quotes",
 }
 _EMPTY = "must not be empty"
+CLAIMS_TAG, GLOBS_TAG = "[claims]", "[globs]"
+"""What pydantic's paths hold beside keys where a claim may have globs or claims."""
+_NO_KEYS = frozenset({"[key]", CLAIMS_TAG, GLOBS_TAG})
 _PATTERNS = {
     "secret_env": "must be the name of an environment variable, not the secret itself",
     "seed_env": "must be the name of an environment variable, not the seed itself",
@@ -67,7 +70,7 @@ def nearest(key: str, valid: Sequence[str]) -> str | None:
 def from_pydantic(error: ErrorDetails, root: Shape) -> Fault:
     """Turn one of pydantic's errors into a fault in our own words; the value itself is never repeated."""
     kind = error["type"]
-    path: Path = tuple(part for part in error["loc"] if part != "[key]")
+    path: Path = tuple(part for part in error["loc"] if part not in _NO_KEYS)
     context = error.get("ctx", {})
     match kind:
         case "extra_forbidden":

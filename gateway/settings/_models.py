@@ -5,11 +5,14 @@ wrong key never hides another. The descriptions are what ``nexus-gateway config 
 """
 
 from datetime import timedelta
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import (
+    Field,
+    field_validator,
+)
 
-from gateway.model import Verb
+from gateway.settings._selectors import Globs, Section, Selectors
 from gateway.settings._values import (
     Address,
     ByteSize,
@@ -27,22 +30,12 @@ from gateway.settings._values import (
     SegmentName,
     VariableName,
     WebUrl,
-    as_claim_texts,
 )
 
 Algorithm = Literal["ES256", "RS256", "EdDSA", "Ed25519"]
 _FAMILIES = {"ES256": "EC", "RS256": "RSA", "EdDSA": "OKP", "Ed25519": "OKP"}
 
 _LONGEST_ATTEMPT = timedelta(seconds=5)
-
-Globs = Annotated[tuple[Name, ...], Field(min_length=1)]
-ClaimGlobs = Annotated[Globs, BeforeValidator(as_claim_texts)]
-
-
-class Section(BaseModel):
-    """A mapping of keys to values; a key that is not known is a fault."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=False)
 
 
 class ListenerTlsSettings(Section):
@@ -180,28 +173,6 @@ class EngineSettings(Section):
         default=None, description="Name of the environment variable that holds the API key; never the key itself."
     )
     tls: TlsSettings | None = Field(default=None, description="Connect with TLS; leave out for a plain connection.")
-
-
-class Selectors(Section):
-    """Who, what and how. Every selector that is given must match; one that is left out matches everything."""
-
-    issuers: Globs | None = Field(default=None, description="Globs of the caller's issuer.")
-    namespaces: Globs | None = Field(
-        default=None, description="Globs of the caller's own namespace.", examples=[["checkout"]]
-    )
-    subjects: Globs | None = Field(default=None, description="Globs of the caller's subject.")
-    claims: dict[Name, ClaimGlobs] | None = Field(
-        default=None,
-        min_length=1,
-        description="Globs of claims of the caller's token, by the claim's name; of a list one item must match.",
-        examples=[{"team": "payments"}],
-    )
-    operations: Globs | None = Field(
-        default=None, description="Globs of service/operation.", examples=[["orders.v1/*"]]
-    )
-    verbs: Annotated[frozenset[Verb], Field(min_length=1)] | None = Field(
-        default=None, description="What the caller may do.", examples=[["start", "cancel", "result"]]
-    )
 
 
 class RuleSettings(Selectors):

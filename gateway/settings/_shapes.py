@@ -8,7 +8,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,12 +52,15 @@ def shape_of(annotation: Any, *, nullable: bool = False) -> Shape:  # noqa: ANN4
     if origin is Annotated:
         return shape_of(args[0], nullable=nullable)
     if origin in (Union, UnionType):
-        [inner] = [arg for arg in args if arg is not NoneType]
-        return shape_of(inner, nullable=True)
+        # Where two kinds may stand, a variable's name leads into the first; the other is set as a whole.
+        inner = next(arg for arg in args if arg is not NoneType)
+        return shape_of(inner, nullable=NoneType in args)
     if origin is dict:
         return Table(shape_of(args[1]))
     if origin in (tuple, frozenset):
         return Listed(shape_of(args[0]))
+    if isinstance(annotation, type) and issubclass(annotation, RootModel):
+        return shape_of(annotation.model_fields["root"].annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return Section({name: shape_of(info.annotation) for name, info in annotation.model_fields.items()})
     text = origin is Literal or (isinstance(annotation, type) and issubclass(annotation, (str, Path, Enum)))

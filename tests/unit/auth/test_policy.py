@@ -75,23 +75,31 @@ def test_who_is_denied_all_of_a_service_does_not_see_it(deny: Rule, allowed: boo
 @pytest.mark.parametrize(
     ("wanted", "claims", "allowed"),
     [
-        ({"team": ("payments",)}, {"team": "payments"}, True),
-        ({"team": ("payments",)}, {"team": "support"}, False),
-        ({"team": ("payments",)}, {}, False),
-        ({"team": ("pay*",)}, {"team": "payments"}, True),
-        ({"groups": ("admins",)}, {"groups": ["users", "admins"]}, True),
-        ({"groups": ("admins",)}, {"groups": [["admins"]]}, False),
-        ({"groups": ("admins",)}, {"groups": {"admins": True}}, False),
-        ({"level": ("3",)}, {"level": 3}, True),
-        ({"level": ("3",)}, {"level": 3.0}, False),
-        ({"verified": ("true",)}, {"verified": True}, True),
-        ({"verified": ("1",)}, {"verified": True}, False),
-        ({"team": ("*",)}, {"team": None}, False),
-        ({"team": ("payments",), "verified": ("true",)}, {"team": "payments", "verified": False}, False),
+        ({("team",): ("payments",)}, {"team": "payments"}, True),
+        ({("team",): ("payments",)}, {"team": "support"}, False),
+        ({("team",): ("payments",)}, {}, False),
+        ({("team",): ("pay*",)}, {"team": "payments"}, True),
+        ({("groups",): ("admins",)}, {"groups": ["users", "admins"]}, True),
+        ({("groups",): ("admins",)}, {"groups": [["admins"]]}, False),
+        ({("groups",): ("admins",)}, {"groups": {"admins": True}}, False),
+        ({("level",): ("3",)}, {"level": 3}, True),
+        ({("level",): ("3",)}, {"level": 3.0}, False),
+        ({("verified",): ("true",)}, {"verified": True}, True),
+        ({("verified",): ("1",)}, {"verified": True}, False),
+        ({("team",): ("*",)}, {"team": None}, False),
+        ({("team",): ("payments",), ("verified",): ("true",)}, {"team": "payments", "verified": False}, False),
+        ({("realm_access", "roles"): ("admin",)}, {"realm_access": {"roles": ["user", "admin"]}}, True),
+        ({("realm_access", "roles"): ("admin",)}, {"realm_access": {"roles": ["user"]}}, False),
+        ({("realm_access", "roles"): ("admin",)}, {"realm_access": {}}, False),
+        ({("realm_access", "roles"): ("admin",)}, {"realm_access": [{"roles": ["admin"]}]}, False),
+        ({("realm_access", "roles"): ("admin",)}, {"realm_access": "roles"}, False),
+        ({("realm_access", "roles"): ("admin",)}, {"realm_access.roles": ["admin"]}, False),
+        ({("realm_access.roles",): ("admin",)}, {"realm_access": {"roles": ["admin"]}}, False),
+        ({("a", "b", "c"): ("1",), ("a", "d"): ("x*",)}, {"a": {"b": {"c": 1}, "d": "xy"}}, True),
     ],
 )
 def test_a_claim_is_matched_by_its_text_or_by_one_of_its_items(
-    wanted: dict[str, tuple[str, ...]], claims: dict[str, Any], allowed: bool
+    wanted: dict[tuple[str, ...], tuple[str, ...]], claims: dict[str, Any], allowed: bool
 ) -> None:
     assert allowed is decide([Rule(claims=wanted)], principal=caller(**claims)).allowed
 
@@ -151,16 +159,21 @@ def test_rules_are_replaced_as_a_whole() -> None:
 
 
 def test_an_explanation_names_what_does_not_match_in_each_rule() -> None:
-    rules = [Rule(namespaces=("billing",), claims={"team": ("a",)}), Rule(verbs=frozenset({Verb.CANCEL})), EVERYBODY]
+    rules = [
+        Rule(namespaces=("billing",), claims={("team",): ("a",), ("org", "unit"): ("b",)}),
+        Rule(verbs=frozenset({Verb.CANCEL})),
+        EVERYBODY,
+    ]
     mounted = endpoint(rules, [Rule(operations=("orders.v1/approve",), shadow=True)])
-    findings = Authorizer([mounted], stops=[Stop(rule=Rule(subjects=("x*",)))]).explain(caller(), PROCESS, Verb.START)
+    authorizer = Authorizer([mounted], stops=[Stop(rule=Rule(subjects=("x*",)))])
+    findings = authorizer.explain(caller(org={"unit": "c"}), PROCESS, Verb.START)
     assert [
-        ("stops.0", ("subjects",)),
-        ("deny.0", ("operations",)),
-        ("allow.0", ("namespaces", "claims.team")),
-        ("allow.1", ("verbs",)),
-        ("allow.2", ()),
-    ] == [(finding.rule, finding.misses) for finding in findings]
+        ("stops.0", [("subjects", "svc")]),
+        ("deny.0", [("operations", "process")]),
+        ("allow.0", [("namespaces", "checkout"), ("claims.team", None), ("claims.org.unit", "c")]),
+        ("allow.1", [("verbs", "start")]),
+        ("allow.2", []),
+    ] == [(finding.rule, [(miss.selector, miss.value) for miss in finding.misses]) for finding in findings]
     assert ["deny.0"] == [finding.rule for finding in findings if finding.shadow]
 
 

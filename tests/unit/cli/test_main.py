@@ -158,12 +158,17 @@ def test_check_says_who_may_not_and_which_rules_only_watch(
     monkeypatch.setenv("NEXUS_GATEWAY_TOKEN_KEY", "A" * 43)
     generate_dev_issuer(tmp_path)
     changed = json.loads(json.dumps(CONFIG))
-    changed["endpoints"]["orders"]["allow"] = [{"claims": {"team": "payments"}, "verbs": ["start"], "shadow": True}]
+    changed["endpoints"]["orders"]["allow"] = [
+        {"claims": {"team": "payments", "realm": {"roles": ["a"]}}, "verbs": ["start"], "shadow": True}
+    ]
     changed["endpoints"]["orders"]["deny"] = [{"subjects": ["mallory"], "operations": ["orders.v1/process"]}]
     changed["access"] = {"stops_file": "stops.yaml"}
     assert 0 == main(["check", "--config", str(write(tmp_path, changed))])
     printed = capsys.readouterr()
-    assert "  orders.v1/process  start: claim team payments (shadow: decides nothing)\n" in printed.out
+    assert (
+        "  orders.v1/process  start: claim team payments; claim realm.roles a (shadow: decides nothing)\n"
+        in printed.out
+    )
     assert "not start, cancel, result, describe, list, terminate, signal, retry: subjects mallory\n" in printed.out
     assert 1 == printed.out.count("mallory")
     assert "access.stops_file: there is no file" in printed.err

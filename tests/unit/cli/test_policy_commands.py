@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 RULES = {
     "allow": [
         {"namespaces": ["checkout"], "operations": ["orders.v1/*"], "verbs": ["start", "result"]},
-        {"claims": {"team": "payments"}},
+        {"claims": {"team": "payments", "realm_access": {"roles": ["admin"]}}},
     ],
     "deny": [{"subjects": ["mallory"], "verbs": ["start"]}, {"subjects": ["alice"], "shadow": True}],
 }
@@ -69,7 +69,7 @@ def test_what_is_allowed_names_its_rule(config: Path, capsys: pytest.CaptureFixt
         "  deny.0: does not match by subjects (alice)",
         "  deny.1 (shadow): matches",
         "  allow.0: matches",
-        "  allow.1: does not match by claims.team (the token has no such claim)",
+        "  allow.1: does not match by claims.team (none in the token), claims.realm_access.roles (none in the token)",
     ] == lines[1:]
 
 
@@ -135,6 +135,7 @@ def cases(beside: Path, *given: dict[str, Any], **more: object) -> Path:
     return write(beside.parent / "cases.yaml", {"cases": list(given), **more})
 
 
+PAYMENTS_ADMIN = {"team": ["payments"], "realm_access": {"roles": ["admin", "user"]}}
 START = {"endpoint": "orders", "operation": "orders.v1/process", "caller": {"namespace": "checkout"}}
 
 
@@ -146,7 +147,7 @@ def test_a_table_of_cases_passes_when_all_come_out_as_expected(
         {**START, "expect": "allowed", "name": "checkout starts"},
         {**START, "verb": "cancel", "expect": "refused"},
         {**START, "caller": {"namespace": "billing"}, "expect": "hidden"},
-        {**START, "caller": {"namespace": "x", "claims": {"team": ["payments"]}}, "expect": "allowed"},
+        {**START, "caller": {"namespace": "x", "claims": PAYMENTS_ADMIN}, "expect": "allowed"},
         {**START, "endpoint": "nowhere", "expect": "hidden"},
         config="gateway.yaml",
     )

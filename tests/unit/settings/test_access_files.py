@@ -24,12 +24,21 @@ def test_stops_say_who_and_what_is_stopped(file: Path) -> None:
 stops:
   - {subjects: [mallory], reason: stolen laptop}
   - {endpoints: [orders], operations: ["orders.v1/refund"], verbs: [start]}
-  - {claims: {team: payments, level: [1, 2]}}
+  - {claims: {team: payments, level: [1, 2], realm: {roles: [admin], org: {unit: x}}}}
 """)
     assert (
         Stop(rule=Rule(subjects=("mallory",))),
         Stop(rule=Rule(operations=("orders.v1/refund",), verbs=frozenset({Verb.START})), endpoints=("orders",)),
-        Stop(rule=Rule(claims={"team": ("payments",), "level": ("1", "2")})),
+        Stop(
+            rule=Rule(
+                claims={
+                    ("team",): ("payments",),
+                    ("level",): ("1", "2"),
+                    ("realm", "roles"): ("admin",),
+                    ("realm", "org", "unit"): ("x",),
+                }
+            )
+        ),
     ) == load_stops(file)
 
 
@@ -63,6 +72,13 @@ def test_a_list_may_be_empty(file: Path, text: str) -> None:
         ("stops:\n  - {subject: [a]}", "stops.0.subject: unknown key; the nearest valid one is subjects"),
         ("stops:\n  - {subjects: a}", "stops.0.subjects: must be a list"),
         ("stops:\n  - {claims: {}}", "stops.0.claims: must not be empty"),
+        ("stops:\n  - {claims: {realm: {}}}", "stops.0.claims.realm: must not be empty"),
+        ("stops:\n  - {claims: {realm: {roles: []}}}", "stops.0.claims.realm.roles: must not be empty"),
+        (
+            "stops:\n  - {claims: {realm: {roles: [{a: b}]}}}",
+            "stops.0.claims.realm.roles.0: must be text; put it in quotes",
+        ),
+        ("stops:\n  - {claims: [team]}", "stops.0.claims: must be a mapping of names to settings"),
         ("stops: [", "line 1, column 9: expected the node content, but found '<stream end>'"),
     ],
 )

@@ -49,6 +49,14 @@ def test_a_whole_list_or_section_is_yaml_or_json(tmp_path: Path) -> None:
     assert settings.endpoints["orders"].allow[0].namespaces is None
 
 
+def test_a_claim_is_set_by_its_name_with_what_is_in_it_as_a_whole(tmp_path: Path) -> None:
+    prefix = "NEXUS_GATEWAY__ENDPOINTS__ORDERS__ALLOW__0__CLAIMS__"
+    environ = {f"{prefix}TEAM": "payments", f"{prefix}LEVEL__0": "3", f"{prefix}REALM": "{roles: [admin]}"}
+    [rule] = load(tmp_path, EXAMPLE, environ).endpoints["orders"].allow
+    assert rule.claims is not None
+    assert {("team",): ("payments",), ("level",): ("3",), ("realm", "roles"): ("admin",)} == rule.claims.by_path()
+
+
 def test_an_inner_key_refines_a_whole_section_that_is_set_too(tmp_path: Path) -> None:
     environ = {
         "NEXUS_GATEWAY__ENGINES__MAIN__TLS__SERVER_NAME": "inner.test",

@@ -135,6 +135,17 @@ def test_an_unknown_key_is_named_with_the_nearest_valid_one(tmp_path: Path, old:
             "    tls: {cert_file: a.pem}",
             "engines.main.tls: needs both of cert_file and key_file, or none",
         ),
+        (
+            "  port: 8080",
+            "  tls: {cert_file: a.pem, key_file: a.key, client_cert: required}\n  port: 8080",
+            "server.tls.client_ca_file: is required where client certificates are asked for",
+        ),
+        (
+            "  port: 8080",
+            "  tls: {cert_file: a.pem, key_file: a.key, client_ca_file: ca.pem}\n  port: 8080",
+            "server.tls.client_cert: must be optional or required where client_ca_file is set",
+        ),
+        ("callbacks:", "audit: {file: a.log, stdout: true}\ncallbacks:", "audit: needs either file or stdout: true"),
         ("  orders:\n    engine", "  or/ders:\n    engine", "endpoints.or/ders: is no endpoint name: only letters"),
         (
             "services: [orders.v1]",
