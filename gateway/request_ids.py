@@ -23,3 +23,16 @@ def scoped_request_id(tenant: Tenant, address: OperationAddress, request_id: str
         data = part.encode("utf-8", "surrogatepass")
         digest.update(len(data).to_bytes(4, "big") + data)
     return str(uuid.UUID(bytes=digest.digest()[:16]))
+
+
+def request_id_about(
+    tenant: Tenant, address: OperationAddress, engine_token: str, what: str, request_id: str | None
+) -> str:
+    """The same for ``what`` is asked of an operation that is there.
+
+    The same id for another operation, or for something else to do with it, is another request.
+    """
+    if request_id is None:
+        return str(uuid.uuid4())
+    about = hashlib.sha256(engine_token.encode()).hexdigest()
+    return scoped_request_id(tenant, address, f"{what} {about} {request_id}")

@@ -1,6 +1,7 @@
 """Engines: what runs the operations behind the gateway."""
 
 from gateway.engines._base import Completed, Engine, EngineUnavailable, OperationNotFound, ResultNotSupported
+from gateway.engines._batches import BatchKind, BatchOrder, BatchProgress, Chosen, Requester, TooManyBatches
 from gateway.engines._deliveries import (
     Deliverer,
     DeliveryBook,
@@ -11,8 +12,6 @@ from gateway.engines._deliveries import (
     Tried,
 )
 from gateway.engines._operations import (
-    BatchKind,
-    BatchProgress,
     CallbackState,
     InvalidFilter,
     InvalidPageToken,
@@ -34,8 +33,10 @@ from gateway.engines._polls import SharedPolls, TooManyPolls
 
 __all__ = (
     "BatchKind",
+    "BatchOrder",
     "BatchProgress",
     "CallbackState",
+    "Chosen",
     "Completed",
     "Deliverer",
     "DeliveryBook",
@@ -59,10 +60,12 @@ __all__ = (
     "Parcel",
     "PendingActivity",
     "RequestIdReused",
+    "Requester",
     "ResultNotSupported",
     "ServiceScope",
     "SharedPolls",
     "StartNotes",
+    "TooManyBatches",
     "TooManyPolls",
     "Tried",
 )

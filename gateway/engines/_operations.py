@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from nexusrpc import Content, Link, OperationError
 
     from gateway.engines._base import Completed
+    from gateway.engines._batches import BatchKind, BatchProgress
     from gateway.model import Endpoint, OperationAddress, OperationStatus, Origin, Tenant
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -159,23 +159,6 @@ class StartNotes:
 
     replayed: bool = False
     reused: bool = False
-
-
-class BatchKind(StrEnum):
-    """What an engine can do to many operations by itself."""
-
-    CANCEL = "cancel"
-    TERMINATE = "terminate"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchProgress:
-    """How far a batch is; ``state`` is running, completed or failed."""
-
-    state: str
-    total: int
-    completed: int
-    failed: int
 
 
 class OperationsEngine(Protocol):

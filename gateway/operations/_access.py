@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.auth import AuthenticationFailed
-from gateway.engines import ServiceScope
+from gateway.engines import Requester, ServiceScope
 from gateway.operations._errors import ApiError, not_found
 from gateway.tokens import InvalidToken
 
@@ -51,6 +51,16 @@ class Asker:
     peer: str
     request_id: str
     trace_id: str
+
+    def requester(self, principal: Principal, request_id: str | None = None) -> Requester:
+        """What an engine is told of them; ``request_id`` is the caller's own."""
+        return Requester(
+            tenant=principal.tenant,
+            subject=principal.subject,
+            start_id=self.request_id,
+            trace_id=self.trace_id,
+            request_id=request_id,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-import uuid
 from dataclasses import dataclass
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
 from nexusrpc import Content, OperationError
 
-from gateway.model import OperationStatus, Origin, Verb
+from gateway.model import OperationStatus, Verb
 from gateway.operations._errors import ApiError
 from gateway.operations._rendering import render_details
 from gateway.plugins import ExposedKind, calling
-from gateway.request_ids import scoped_request_id
+from gateway.request_ids import request_id_about
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gateway.engines import Completed
-    from gateway.model import Principal
+    from gateway.model import Origin, Principal
     from gateway.operations._access import Access, Asker, Target
     from gateway.plugins import Exposed
     from gateway.tokens import TokenSealer
@@ -74,14 +72,14 @@ class Actions:
     async def retry(self, request: Request) -> Mapping[str, Any]:
         """Start it once more with its input; the new one's token and state."""
         target = self._access.target(request.asker, request.principal, request.token, Verb.RETRY)
-        origin = await self._origin(request, target, "retry")
+        origin = await self._origin(request, target, retry=True)
         engine_token = await target.engine.operations.retry(target.mounted.endpoint, target.engine_token, origin)
         return self._started(request, target, engine_token)
 
     async def clone(self, request: Request) -> Mapping[str, Any]:
         """Start another one with its input; the new one's token and state."""
         target = self._access.target(request.asker, request.principal, request.token, Verb.START)
-        origin = await self._origin(request, target, "clone")
+        origin = await self._origin(request, target, retry=False)
         engine_token = await target.engine.operations.clone(target.mounted.endpoint, target.engine_token, origin)
         return self._started(request, target, engine_token)
 
@@ -91,7 +89,8 @@ class Actions:
         exposed = _exposed(target, kind, name)
         argument = await self._argument(target, exposed, body)
         operations, endpoint, token = target.engine.operations, target.mounted.endpoint, target.engine_token
-        request_id = self._request_id(request, target, f"{kind}/{name}")
+        tenant = request.principal.tenant
+        request_id = request_id_about(tenant, target.address, token, f"{kind}/{name}", request.request_id)
         match kind:
             case ExposedKind.SIGNAL:
                 await operations.signal(endpoint, token, name, argument, request_id)
@@ -114,35 +113,16 @@ class Actions:
         argument: Content = await _awaited(serializer.serialize(value))
         return argument
 
-    async def _origin(self, request: Request, target: Target, how: str) -> Origin:
+    async def _origin(self, request: Request, target: Target, *, retry: bool) -> Origin:
         details = await target.engine.operations.describe(target.mounted.endpoint, target.engine_token)
-        before = details.record.origin
-        if details.record.status is OperationStatus.RUNNING and how == "retry":
+        if details.record.status is OperationStatus.RUNNING and retry:
             raise ApiError("FAILED_PRECONDITION", "the operation is running; only what has ended can be retried")
-        mine = before is not None and before.tenant == request.principal.tenant
-        return Origin(
-            address=target.address,
-            tenant=request.principal.tenant,
-            subject=request.principal.subject,
-            request_id=request.request_id,
-            scoped_request_id=self._request_id(request, target, how),
-            start_id=request.asker.request_id,
-            digest=before.digest if before is not None else "",
-            trace_id=request.asker.trace_id,
-            metadata=before.metadata if before is not None and mine else {},
-            retry_of=(before.retry_of if before is not None and how == "retry" else None) or target.engine_token,
-        )
+        requester = request.asker.requester(request.principal, request.request_id)
+        return requester.repetition(details.record.origin, target.address, target.engine_token, retry=retry)
 
     def _started(self, request: Request, target: Target, engine_token: str) -> Mapping[str, Any]:
         token = self._sealer.seal_operation(request.principal.tenant, target.address, engine_token)
         return {"token": token, "state": OperationStatus.RUNNING.value}
-
-    def _request_id(self, request: Request, target: Target, what: str) -> str:
-        if request.request_id is None:
-            return str(uuid.uuid4())
-        # The same id for another operation, or for something else to do with it, is another request.
-        about = hashlib.sha256(target.engine_token.encode()).hexdigest()
-        return scoped_request_id(request.principal.tenant, target.address, f"{what} {about} {request.request_id}")
 
 
 def _exposed(target: Target, kind: ExposedKind, name: str) -> Exposed:

@@ -16,7 +16,7 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from gateway.engines._base import EngineUnavailable
-from gateway.engines._operations import BatchKind, BatchProgress
+from gateway.engines._batches import BatchKind, BatchProgress
 from gateway.engines.temporal._results import call
 
 if TYPE_CHECKING:

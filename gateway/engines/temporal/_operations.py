@@ -20,9 +20,8 @@ if TYPE_CHECKING:
     from temporalio.client import Client
 
     from gateway.engines._base import Completed
+    from gateway.engines._batches import BatchKind, BatchProgress
     from gateway.engines._operations import (
-        BatchKind,
-        BatchProgress,
         OperationDetails,
         OperationEvent,
         OperationFilter,

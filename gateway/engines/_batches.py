@@ -1,0 +1,88 @@
+"""Many operations at once, and one operation once more: what is asked, on whose behalf, and how far it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+# All at run time: an engine may write batches down, and looks annotations up to read them again.
+from gateway.model import OperationAddress, Origin, Tenant
+from gateway.request_ids import request_id_about
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requester:
+    """Who has something done to operations; ``request_id`` is the caller's own, the other ids are the request's."""
+
+    tenant: Tenant
+    subject: str
+    start_id: str
+    trace_id: str = ""
+    request_id: str | None = None
+
+    def repetition(self, before: Origin | None, address: OperationAddress, engine_token: str, *, retry: bool) -> Origin:
+        """The origin of what is started once more: a retry, or else a clone, of the operation with this token.
+
+        The same for the same request, so that the engine does it once. ``before`` is the origin of that operation.
+        """
+        metadata: Mapping[str, str] = {}
+        if before is not None and before.tenant == self.tenant:
+            metadata = before.metadata
+        first = before.retry_of if before is not None and retry else None
+        return Origin(
+            address=address,
+            tenant=self.tenant,
+            subject=self.subject,
+            request_id=self.request_id,
+            scoped_request_id=request_id_about(
+                self.tenant, address, engine_token, "retry" if retry else "clone", self.request_id
+            ),
+            start_id=self.start_id,
+            digest=before.digest if before is not None else "",
+            trace_id=self.trace_id,
+            metadata=metadata,
+            retry_of=first or engine_token,
+        )
+
+
+class BatchKind(StrEnum):
+    """What is done to all operations of a batch."""
+
+    CANCEL = "cancel"
+    TERMINATE = "terminate"
+    RETRY = "retry"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchOrder:
+    """What is to be done to many operations, on whose behalf, and why. A retry has the batch's id as request id."""
+
+    kind: BatchKind
+    requester: Requester
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """One operation that was chosen by its token."""
+
+    address: OperationAddress
+    engine_token: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchProgress:
+    """How far a batch is; ``state`` is running, completed, failed or canceled."""
+
+    state: str
+    total: int
+    completed: int
+    failed: int
+
+
+class TooManyBatches(Exception):
+    """The tenant has as many batches under way as one may have at a time."""
