@@ -33,10 +33,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sockets:
-    """Bound sockets of a process: the public listener and, where it has one, the admin listener."""
+    """Bound sockets of a process: the public listener and, where it has one, the admin listener.
+
+    ``own_addresses`` are those of all processes of this gateway: none is a destination for callbacks.
+    """
 
     public: socket
     admin: socket | None
+    own_addresses: Sequence[tuple[str, int]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +88,7 @@ async def core(
             environ,
             telemetry,
             own_urls=(public_url, own_url),
-            own_addresses=[one.getsockname()[:2] for one in (sockets.public, sockets.admin) if one is not None],
+            own_addresses=sockets.own_addresses,
         )
         yield Core(
             settings=settings,

@@ -16,6 +16,7 @@ from gateway.completions import (
     DestinationPolicy,
     Envelopes,
     Lanes,
+    OwnAddresses,
     Sender,
     Signer,
     SigningKey,
@@ -73,8 +74,9 @@ async def outbound(
     keys = token_keys(settings, environ)
     seeds = signing_seeds(settings, environ)
     signer = Signer([SigningKey(id=name, seed=seed) for name, seed in seeds.items()] or derived_signing_keys(keys))
-    policy, envelopes = DestinationPolicy(_rules(settings), list(own_urls)), Envelopes(keys)
-    async with Sender(callbacks.attempt_timeout.total_seconds(), own=own_addresses) as sender:
+    own, envelopes = OwnAddresses(own_addresses), Envelopes(keys)
+    policy = DestinationPolicy(_rules(settings), list(own_urls), own)
+    async with Sender(callbacks.attempt_timeout.total_seconds(), own=own) as sender:
         courier = Courier(
             policy=policy,
             lanes=Lanes(room=callbacks.concurrency),

@@ -31,10 +31,11 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("gateway")
 
-# Of the time to drain. The HTTP server takes its share twice: to wait, and to wait again for what it has cut off. What
-# is left is for closing connections, and for telemetry to be sent.
-_REQUESTS_SHARE = 0.35
+# Of the time to drain. Starts take theirs twice: to end, and to end once they are cut off. What is left is for
+# callbacks that are being delivered, for closing connections, and for telemetry to be sent.
+_REQUESTS_SHARE = 0.7
 _STARTS_SHARE = 0.05
+_ADMIN_SHARE = 0.05
 
 
 async def serve(
@@ -78,16 +79,19 @@ async def _listening(
     certificate = None if settings.server.tls is None else ServerCertificate(settings.server.tls)
     certificates = [] if certificate is None else [certificate.watched()]
     drain = settings.limits.drain.total_seconds()
-    serve_on = partial(listening, limits=connection_limits(settings.limits), drain=drain * _REQUESTS_SHARE)
+    serve_on = partial(listening, limits=connection_limits(settings.limits))
     async with AsyncExitStack() as stack:
         watch = await stack.enter_async_context(watching([*live.watched(), *certificates], telemetry))
         if sockets.admin is not None:
-            await stack.enter_async_context(serve_on(_admin(core, watch, live), sockets.admin))
+            await stack.enter_async_context(
+                serve_on(_admin(core, watch, live), sockets.admin, drain=drain * _ADMIN_SHARE)
+            )
         await stack.enter_async_context(delivering(settings, environ, telemetry, core.outbound.courier, core.draining))
         # Last in, first out: the public listener closes while everything behind it still works.
         stack.push_async_callback(nexus.drain, drain * _STARTS_SHARE)
         tls = None if certificate is None else certificate.context
-        await stack.enter_async_context(serve_on(nexus.edge.application(api.add_routes), sockets.public, tls=tls))
+        public = nexus.edge.application(api.add_routes)
+        await stack.enter_async_context(serve_on(public, sockets.public, drain=drain * _REQUESTS_SHARE, tls=tls))
         yield
 
 

@@ -38,12 +38,14 @@ def run(
     """
     public = _bind("server.port", settings.server.host, settings.server.port)
     admins = [_admin_socket(settings, index) for index in range(processes)]
+    own_addresses = [one.getsockname()[:2] for one in (public, *admins) if one is not None]
     mine = 0
     if processes > 1:
         children, mine = _fork(processes)
         if children:
             return _supervise(children)
-    asyncio.run(serve(settings, environ, Sockets(public=public, admin=admins[mine]), source))
+    sockets = Sockets(public=public, admin=admins[mine], own_addresses=own_addresses)
+    asyncio.run(serve(settings, environ, sockets, source))
     return 0
 
 

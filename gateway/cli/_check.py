@@ -12,7 +12,7 @@ from gateway.cli._options import add_config, settings_of
 from gateway.model import Verb
 from gateway.plugins import PluginError
 from gateway.registry import MountedEndpoint, Registry, RegistryError
-from gateway.settings import Settings, SettingsError, endpoints, token_keys
+from gateway.settings import Settings, SettingsError, endpoints, signing_seeds, token_keys
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -57,19 +57,35 @@ def _registry(settings: Settings, file: Path) -> Registry:
 
 
 def _warnings(settings: Settings, file: Path) -> Iterator[str]:
-    for index, issuer in enumerate(settings.issuers):
-        for key in ("jwks_file", "dev_signing_key_file"):
-            path = getattr(issuer, key)
-            if path is not None and not path.is_file():
-                yield f"{file}: issuers.{index}.{key}: there is no file {path}"
-    for key in ("revocations_file", "stops_file"):
-        path = getattr(settings.access, key)
+    for key, path in _files(settings):
         if path is not None and not path.is_file():
-            yield f"{file}: access.{key}: there is no file {path}"
-    try:
-        token_keys(settings, os.environ)
-    except SettingsError as error:
-        yield from error.faults
+            yield f"{file}: {key}: there is no file {path}"
+    for name, engine in settings.engines.items():
+        if engine.api_key_env is not None and not os.environ.get(engine.api_key_env):
+            yield f"environment: {engine.api_key_env}: is not set (engines.{name}.api_key_env)"
+    for read in (token_keys, signing_seeds):
+        try:
+            read(settings, os.environ)
+        except SettingsError as error:
+            yield from error.faults
+
+
+def _files(settings: Settings) -> Iterator[tuple[str, Path | None]]:
+    """Every file that is read, by its key."""
+    sections: list[tuple[str, object, tuple[str, ...]]] = [
+        ("server.tls", settings.server.tls, ("cert_file", "key_file", "client_ca_file")),
+        *(
+            (f"issuers.{index}", one, ("jwks_file", "dev_signing_key_file"))
+            for index, one in enumerate(settings.issuers)
+        ),
+        *(
+            (f"engines.{name}.tls", one.tls, ("ca_file", "cert_file", "key_file"))
+            for name, one in settings.engines.items()
+        ),
+        ("access", settings.access, ("revocations_file", "stops_file")),
+    ]
+    for section, values, keys in sections:
+        yield from ((f"{section}.{key}", getattr(values, key, None)) for key in keys)
 
 
 def _listing(mounted: MountedEndpoint) -> Iterator[str]:

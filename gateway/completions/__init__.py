@@ -6,6 +6,7 @@ from gateway.completions._callbacks import CALLBACK_PATH, Callback, Callbacks, D
 from gateway.completions._courier import HOPS_HEADER, Courier
 from gateway.completions._destinations import AllowRule, Destination, DestinationPolicy, DestinationRefused
 from gateway.completions._lanes import Lanes
+from gateway.completions._own_addresses import OwnAddresses
 from gateway.completions._relay import Relay
 from gateway.completions._sender import Attempt, LookUp, Report, Sender
 from gateway.completions._shipments import Envelopes, Shipment, delivery_id
@@ -36,6 +37,7 @@ __all__ = (
     "Lanes",
     "LookUp",
     "Network",
+    "OwnAddresses",
     "Relay",
     "Report",
     "Sender",

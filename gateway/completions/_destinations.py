@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from gateway.completions._addresses import Network, address_fault, parse_address
+from gateway.completions._own_addresses import OwnAddresses
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _LOOPBACK: Final = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+_LOOPBACK_ADDRESSES: Final = (ip_address("127.0.0.1"), ip_address("::1"))
 _LABEL: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _MAX_HOST: Final = 253
@@ -79,12 +81,16 @@ class DestinationPolicy:
 
     A pattern is compared part by part, so that a ``*`` in one part never reaches into the next: ``https://*.example.com``
     does not allow ``https://evil.test/.example.com``, and ``*`` is no IPv6 address, as ``[*]`` is. Without a port it
-    means the scheme's own, without a path any. ``own_urls`` are the gateway's addresses: nothing is delivered to them.
+    means the scheme's own, without a path any. ``own_urls`` and ``own_addresses`` are the gateway's: nothing
+    is delivered to them.
     """
 
-    def __init__(self, rules: Sequence[AllowRule], own_urls: Sequence[str] = ()) -> None:
+    def __init__(
+        self, rules: Sequence[AllowRule], own_urls: Sequence[str] = (), own_addresses: OwnAddresses | None = None
+    ) -> None:
         self._rules = tuple(_CompiledRule(rule) for rule in rules)
         self._own = frozenset(_parse(url).origin for url in own_urls)
+        self._own_addresses = own_addresses or OwnAddresses()
 
     def admit(self, url: str, tenant: Tenant, address: OperationAddress) -> Destination:
         """The destination that ``url`` means, when this tenant may have completions of this endpoint sent there.
@@ -96,7 +102,7 @@ class DestinationPolicy:
         matching = [rule for rule in self._rules if rule.covers(tenant, address) and rule.matches(destination)]
         if not matching:
             raise DestinationRefused("the URL matches no pattern of the gateway's callbacks.allow for this caller")
-        if destination.origin in self._own:
+        if destination.origin in self._own or self._is_own_address(destination):
             raise DestinationRefused("the URL is the gateway's own")
         opened = tuple(network for rule in matching for network in rule.opened)
         literal = parse_address(destination.host)
@@ -109,6 +115,12 @@ class DestinationPolicy:
             target=destination.target,
             opened=opened,
         )
+
+    def _is_own_address(self, destination: Destination) -> bool:
+        """Of the host's addresses only those that it has without a look-up; the others are seen to at each attempt."""
+        literal = parse_address(destination.host)
+        addresses = _LOOPBACK_ADDRESSES if destination.host == "localhost" else [literal] if literal else []
+        return any(self._own_addresses.include(address, destination.port) for address in addresses)
 
 
 class _CompiledRule:

@@ -22,6 +22,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from gateway.completions._addresses import address_fault, parse_address
+from gateway.completions._own_addresses import OwnAddresses
 
 if TYPE_CHECKING:
     import ssl
@@ -65,20 +66,20 @@ class Report:
 class Sender:
     """Posts completions; an async context manager that owns its connections.
 
-    ``timeout`` is in seconds and covers everything: look-up, connecting, sending and the answer. ``own`` are addresses
-    and ports that the gateway listens on, which it never calls.
+    ``timeout`` is in seconds and covers everything: look-up, connecting, sending and the answer. ``own`` is where the
+    gateway listens, which it never calls.
     """
 
     def __init__(
         self,
         timeout: float = 5.0,
         *,
-        own: Iterable[tuple[str, int]] = (),
+        own: OwnAddresses | None = None,
         look_up: LookUp | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._timeout = timeout
-        self._own = frozenset(own)
+        self._own = own or OwnAddresses()
         self._look_up = look_up or self._ask_system
         self._tls = tls
         self._threads: ThreadPoolExecutor | None = None
@@ -138,7 +139,7 @@ class Sender:
     def _fault(self, destination: Destination, addresses: Sequence[Address]) -> str | None:
         # One bad address among good ones is enough: whoever controls the name chooses which is connected to.
         for address in addresses:
-            if (str(address), destination.port) in self._own:
+            if self._own.include(address, destination.port):
                 return "address: the gateway's own"
             if fault := address_fault(address, destination.opened):
                 return f"address: {fault}"

@@ -96,7 +96,6 @@ class Edge:
     def application(self, *more: Callable[[web.Application], None]) -> web.Application:
         """The routes, those that ``more`` adds before them. Paths are taken raw: a name may hold an encoded slash."""
         app = web.Application()
-        app.on_response_prepare.append(_without_server_header)
         for add_routes in more:
             add_routes(app)
         app.router.add_route("POST", CALLBACK_PATH, self.completion, expect_handler=_not_yet)
@@ -268,8 +267,3 @@ def thumbprint(request: web.Request) -> str | None:
 async def _not_yet(request: web.Request) -> None:
     """Leave ``Expect: 100-continue`` to whoever reads the body: it is not asked for before its sender is known."""
     del request
-
-
-async def _without_server_header(request: web.Request, response: web.StreamResponse) -> None:
-    del request
-    response.headers.popall("Server", None)

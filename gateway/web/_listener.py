@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from gateway.web._protocol import ConnectionLimits, Connections, GuardedProtocol, routed
+from gateway.web._protocol import ConnectionLimits, Connections, GuardedProtocol, routed, without_server_header
 
 if TYPE_CHECKING:
     import ssl
@@ -24,6 +24,7 @@ async def listening(
 
     A view is canceled when its client goes away. Bodies are not decompressed: a small one would become a large one.
     """
+    app.on_response_prepare.append(without_server_header)
     runner = _Runner(app, limits, drain)
     await runner.setup()
     site = _Site(runner, sock, tls, limits.header_timeout)

@@ -14,6 +14,7 @@ what aiohttp's parser has made of the bytes so far: ``data_received`` is where t
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import Counter
 from dataclasses import dataclass
@@ -25,7 +26,6 @@ from nexusrpc import HandlerError, HandlerErrorType
 from gateway.protocol import EncodedResponse, HandlerFailed, encode_response
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Awaitable, Callable
 
     from aiohttp import StreamReader
@@ -39,6 +39,7 @@ BODY_ERRORS: Final = (web.RequestPayloadError, http_exceptions.HttpProcessingErr
 
 _INTERNAL: Final = 500
 _SECONDS_BETWEEN_WARNINGS: Final = 10.0
+_SECONDS_TO_UNWIND: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +138,18 @@ class GuardedProtocol(web.RequestHandler):
             self._connections.leave(self._address)
             self._address = None
         super().connection_lost(exc)
+
+    async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - aiohttp's own signature
+        """Give the request under way so many seconds to end, then cut it off.
+
+        aiohttp would wait for as long once more after that.
+        """
+        self._force_close = True
+        if self._task_handler is not None:
+            _, late = await asyncio.wait({self._task_handler}, timeout=timeout)
+            for task in late:
+                task.cancel()
+        await super().shutdown(_SECONDS_TO_UNWIND)
 
     def data_received(self, data: bytes) -> None:
         """Let the parser read, and see which phase it has come to."""
@@ -258,6 +271,11 @@ def routed(handler: _Handler) -> _Handler:
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         try:
             return await handler(request)
+        except web.HTTPMethodNotAllowed as error:
+            allowed = ", ".join(sorted(error.allowed_methods))
+            encoded = _refusal(f"the method must be one of {allowed}", HandlerErrorType.NOT_IMPLEMENTED)
+            headers = {**dict(encoded.headers), "Allow": allowed}
+            return _Unsigned(status=error.status, headers=headers, body=encoded.body)
         except web.HTTPNotFound:
             encoded = _refusal("there is nothing here", HandlerErrorType.NOT_FOUND)
             return _Unsigned(status=encoded.status, headers=dict(encoded.headers), body=encoded.body)
@@ -265,8 +283,14 @@ def routed(handler: _Handler) -> _Handler:
     return handle
 
 
+async def without_server_header(request: web.BaseRequest, response: web.StreamResponse) -> None:
+    """Do not say which software sent this."""
+    del request
+    response.headers.popall("Server", None)
+
+
 class _Unsigned(web.Response):
-    """A response that does not say which software sent it; an application's signal does not see this one."""
+    """A response that an application's signal does not see; it is without the header all the same."""
 
     async def _prepare_headers(self) -> None:
         await super()._prepare_headers()

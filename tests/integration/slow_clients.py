@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 LARGE = 8 << 20
 """Bytes of an answer that a slow reader does not take: more than the kernel's buffers hold."""
 
+DRAIN_SECONDS = 1.0
+"""What requests under way get to end when the server stops."""
+
 _MEGABYTE = bytes(1 << 20)
 
 
@@ -50,17 +53,18 @@ class Server:
 
 @asynccontextmanager
 async def serving(limits: ConnectionLimits, tls: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
-    """Serve ``/`` (the body's length), ``/large``, ``/megabyte`` and ``/fault`` within ``limits``."""
+    """Serve ``/`` (the body's length), ``/large``, ``/megabyte``, ``/endless`` and ``/fault`` within ``limits``."""
     app = web.Application()
     app.router.add_post("/", _length)
     app.router.add_get("/", _length)
     app.router.add_get("/large", _large)
     app.router.add_get("/megabyte", _megabyte)
+    app.router.add_get("/endless", _endless)
     app.router.add_get("/fault", _fault)
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         sock.setblocking(False)
-        async with listening(app, sock, limits=limits, drain=1.0, tls=tls):
+        async with listening(app, sock, limits=limits, drain=DRAIN_SECONDS, tls=tls):
             yield Server(port=sock.getsockname()[1])
 
 
@@ -77,6 +81,11 @@ async def _large(_request: web.Request) -> web.Response:
 
 async def _megabyte(_request: web.Request) -> web.Response:
     return web.Response(body=_MEGABYTE)
+
+
+async def _endless(_request: web.Request) -> web.Response:
+    await asyncio.Event().wait()
+    return web.Response()
 
 
 async def _fault(_request: web.Request) -> web.Response:

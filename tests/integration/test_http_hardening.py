@@ -15,7 +15,7 @@ import pytest
 from aiohttp import ClientSession, ClientTimeout
 
 from gateway.web import ConnectionLimits
-from tests.integration.slow_clients import LARGE, serving
+from tests.integration.slow_clients import DRAIN_SECONDS, LARGE, serving
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -253,3 +253,21 @@ async def _served_meanwhile(
 def _resident() -> int:
     with open("/proc/self/statm") as file:  # noqa: PTH123 - a file of the kernel
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+async def test_a_method_that_a_path_does_not_have_is_refused_in_the_words_of_the_protocol() -> None:
+    async with serving(ConnectionLimits()) as server:
+        answer = await server.exchange(b"POST /large HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n")
+        assert (405, "NOT_IMPLEMENTED") == failure(answer)
+        assert b"\r\nallow: get, head\r\n" in answer.lower()
+
+
+async def test_what_does_not_end_is_waited_for_once_when_the_server_stops() -> None:
+    async with serving(ConnectionLimits()) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"GET /endless HTTP/1.1\r\nHost: gateway\r\n\r\n")
+        await asyncio.sleep(0.2)
+        started = time.monotonic()
+    assert DRAIN_SECONDS - 0.1 < time.monotonic() - started < DRAIN_SECONDS + 0.7
+    assert b"" == await asyncio.wait_for(reader.read(), 5)
+    writer.close()

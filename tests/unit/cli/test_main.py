@@ -13,7 +13,7 @@ import yaml
 from gateway.auth import generate_dev_issuer
 from gateway.cli import main
 
-COMMANDS = ["demo", "dev", "serve", "worker", "check", "explain", "policy", "token", "config"]
+COMMANDS = ["demo", "dev", "serve", "worker", "check", "explain", "policy", "token", "callbacks", "setup", "config"]
 CONFIG = {
     "issuers": [
         {
@@ -178,12 +178,27 @@ def test_check_warns_of_what_depends_on_the_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A key that is not here may well be there."""
-    monkeypatch.delenv("NEXUS_GATEWAY_TOKEN_KEY", raising=False)
-    path = write(tmp_path, CONFIG)
+    engine = {"address": "127.0.0.1:7233", "api_key_env": "THE_API_KEY", "tls": {"ca_file": "ca.pem"}}
+    config = CONFIG | {
+        "server": {"tls": {"cert_file": "server.pem", "key_file": "server.key"}},
+        "engines": {"main": engine},
+        "callbacks": {"signing_keys": [{"id": "s1", "seed_env": "THE_SEED"}]},
+    }
+    for variable in ("NEXUS_GATEWAY_TOKEN_KEY", "THE_API_KEY", "THE_SEED"):
+        monkeypatch.delenv(variable, raising=False)
+    path = write(tmp_path, config)
     assert 0 == main(["check", "--config", str(path)])
     lines = capsys.readouterr().err.splitlines()
-    assert f"warning: {path}: issuers.0.jwks_file: there is no file {tmp_path / 'jwks.json'}" in lines
-    assert any(line.startswith("warning: environment: NEXUS_GATEWAY_TOKEN_KEY: is not set") for line in lines)
+    files = {
+        "server.tls.cert_file": "server.pem",
+        "server.tls.key_file": "server.key",
+        "issuers.0.jwks_file": "jwks.json",
+        "engines.main.tls.ca_file": "ca.pem",
+    }
+    of_files = [f"warning: {path}: {key}: there is no file {tmp_path / name}" for key, name in files.items()]
+    assert of_files == lines[: len(files)]
+    for variable, line in zip(("THE_API_KEY", "NEXUS_GATEWAY_TOKEN_KEY", "THE_SEED"), lines[len(files) :], strict=True):
+        assert line.startswith(f"warning: environment: {variable}: is not set")
 
 
 def test_check_names_the_key_of_a_service_that_nobody_offers(config: Path, capsys: pytest.CaptureFixture[str]) -> None:

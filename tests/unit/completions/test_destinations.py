@@ -1,8 +1,12 @@
 """Which callback URLs the patterns of the configuration allow, and for whom."""
 
+from contextlib import nullcontext
+from ipaddress import ip_network
+from urllib.parse import urlsplit
+
 import pytest
 
-from gateway.completions import AllowRule, DestinationPolicy, DestinationRefused
+from gateway.completions import AllowRule, DestinationPolicy, DestinationRefused, OwnAddresses
 from gateway.model import OperationAddress, Tenant
 from tests.unit.completions.senders import ADDRESS, ANYWHERE, TENANT, admit, policy
 
@@ -94,6 +98,33 @@ def test_only_the_rule_that_matches_opens_its_networks() -> None:
 def test_the_gateway_does_not_call_itself(url: str) -> None:
     with pytest.raises(DestinationRefused, match="gateway's own"):
         admit(policy("http://127.0.0.1:*", own=["http://127.0.0.1:8080"]), url)
+
+
+@pytest.mark.parametrize(
+    ("bound", "url", "own"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8081/", True),
+        ("127.0.0.1", "http://localhost:8081/", True),
+        ("127.0.0.1", "http://127.0.0.1:8082/", False),
+        ("127.0.0.1", "http://127.0.0.2:8081/", False),
+        ("::1", "http://[::1]:8081/", True),
+        ("::1", "http://127.0.0.1:8081/", False),
+        ("0.0.0.0", "http://127.0.0.1:8081/", True),
+        ("0.0.0.0", "http://127.0.0.9:8081/", True),
+        ("0.0.0.0", "http://localhost:8081/", True),
+        ("0.0.0.0", "http://93.184.216.34:8081/", False),
+        ("::", "http://127.0.0.1:8081/", True),
+        ("::", "http://[2606:2800:220:1::1]:8081/", False),
+    ],
+)
+def test_no_listener_of_the_gateway_is_a_destination(bound: str, url: str, own: bool) -> None:
+    """Not its admin listener either, and on every address of the machine where it listens on all of them."""
+    rule = AllowRule(
+        urls=[*ANYWHERE, "http://localhost:*"], networks=[ip_network("127.0.0.0/8"), ip_network("::1/128")]
+    )
+    guarded = DestinationPolicy([rule], own_addresses=OwnAddresses([(bound, 8081)]))
+    with pytest.raises(DestinationRefused, match="gateway's own") if own else nullcontext():
+        assert urlsplit(url).hostname == admit(guarded, url).host
 
 
 HOSTILE_LITERALS = [

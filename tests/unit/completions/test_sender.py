@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from gateway.completions import Attempt, Destination, LookUp, Report, Sender
+from gateway.completions import Attempt, Destination, LookUp, OwnAddresses, Report, Sender
 from tests.unit.completions.senders import ANYWHERE, OK, admit, listening, policy
 from tests.unit.completions.test_destinations import HOSTILE_LITERALS
 
@@ -102,9 +102,13 @@ async def test_a_hostile_address_is_not_connected_to_even_when_it_gets_that_far(
 
 
 async def test_the_gateways_own_listener_is_refused_by_its_address() -> None:
-    async with listening() as own, Sender(1.0, own=[("127.0.0.1", own.port)], look_up=answers(["127.0.0.1"])) as sender:
-        report = await sender.send(loopback(f"http://alias.test:{own.port}/"), (), BODY)
-    assert (Attempt.REFUSED, "address: the gateway's own", 0) == (report.attempt, report.reason, own.connections)
+    async with listening() as own:
+        for bound in ("127.0.0.1", "0.0.0.0", "::"):
+            addresses = OwnAddresses([(bound, own.port)])
+            async with Sender(1.0, own=addresses, look_up=answers(["127.0.0.1"])) as sender:
+                report = await sender.send(loopback(f"http://alias.test:{own.port}/"), (), BODY)
+            assert (Attempt.REFUSED, "address: the gateway's own") == (report.attempt, report.reason)
+    assert 0 == own.connections
 
 
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
