@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +24,19 @@ class Verb(StrEnum):
     TERMINATE = "terminate"
     SIGNAL = "signal"
     RETRY = "retry"
+
+
+VERBS_ACROSS_TENANTS: Final = frozenset(
+    {Verb.DESCRIBE, Verb.LIST, Verb.CANCEL, Verb.TERMINATE, Verb.SIGNAL, Verb.RETRY}
+)
+"""What may be done with operations of other tenants; to start one, or to have its result, is for its own tenant."""
+
+
+class Reach(StrEnum):
+    """Whose operations a rule is about: those of the caller's own tenant, or those of every tenant."""
+
+    OWN = "own"
+    ALL = "all"
 
 
 class OperationState(StrEnum):
@@ -86,6 +99,19 @@ class OperationAddress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PartialAddress:
+    """As much of an address as a request names; None leaves it open."""
+
+    endpoint: str | None = None
+    service: str | None = None
+    operation: str | None = None
+
+    def admits(self, endpoint: str, service: str) -> bool:
+        """Whether this service of this endpoint is meant."""
+        return self.endpoint in (None, endpoint) and self.service in (None, service)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
     """Who started an operation, where and how; it is kept with what the start made.
 
@@ -116,7 +142,8 @@ class Rule:
 
     Every selector that is given has to match; a selector left ``None`` matches everything. All but ``verbs`` are globs;
     those of ``operations`` are matched against ``service/operation``, those of ``claims`` against the claim at that
-    path, or against each item of it. A ``shadow`` rule decides nothing: what it would have done is noted.
+    path, or against each item of it. A ``shadow`` rule decides nothing: what it would have done is noted. An ``allow``
+    rule that reaches all ``tenants`` holds for the operations of others, too, as far as ``VERBS_ACROSS_TENANTS`` go.
     """
 
     issuers: tuple[str, ...] | None = None
@@ -125,7 +152,15 @@ class Rule:
     claims: Mapping[ClaimPath, tuple[str, ...]] | None = field(default=None, hash=False)
     operations: tuple[str, ...] | None = None
     verbs: frozenset[Verb] | None = None
+    tenants: Reach = Reach.OWN
     shadow: bool = False
+
+    @property
+    def verbs_across_tenants(self) -> frozenset[Verb]:
+        """What it lets a caller do with operations of other tenants."""
+        if self.tenants is Reach.OWN:
+            return frozenset()
+        return VERBS_ACROSS_TENANTS if self.verbs is None else VERBS_ACROSS_TENANTS & self.verbs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,8 @@
 """May this caller do that? Rules are compiled once; a decision looks at those of one service of one endpoint only.
 
 A deny rule wins over every allow rule, and a stop over both. Where an issuer requires permissions, one has to cover the
-request beside an allow rule.
+request beside an allow rule. Operations of another tenant than the caller's are decided about by the allow rules that
+reach every tenant, and by no other.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gateway.auth._permissions import Permissions, Verbs, read_permissions
+from gateway.auth._permissions import Permissions, read_permissions
 from gateway.auth._rules import Miss, MountedRules, ServiceRule, compile_rules
 from gateway.model import Decision, Endpoint, OperationAddress, Principal, Stop, Verb
 
@@ -63,36 +64,47 @@ class Authorizer:
         self._policy = _compiled(endpoints, require_permissions, stops)
 
     def authorize(
-        self, principal: Principal, endpoint: Endpoint, address: OperationAddress | None, verb: Verb
+        self,
+        principal: Principal,
+        endpoint: Endpoint,
+        address: OperationAddress,
+        verb: Verb,
+        *,
+        anothers: bool = False,
     ) -> Decision:
         """Whether ``principal`` may do ``verb`` on the operation at ``address`` (contract section 4).
 
-        Without an address the question is whether there is anything at the endpoint that it may do ``verb`` on, as for
-        a list, whose items are then decided one by one.
+        The operation is one of the principal's own tenant, or ``anothers``.
         """
         policy = self._policy
         mounted = policy.endpoints.get(endpoint.name)
         if mounted is None:
             return Decision(allowed=False, visible=False, reason="no such endpoint")
-        permissions = self._permissions(policy, principal)
-        if address is None:
-            return _decide_any(mounted, principal, permissions, verb)
         rules = mounted.services.get(address.service)
         if rules is None:
             return Decision(allowed=False, visible=False, reason="no such service")
-        allowing, denying = rules.allow.about(principal), rules.deny.about(principal)
+        allowing, denying = rules.allowing(anothers=anothers).about(principal), rules.deny.about(principal)
+        permissions = self._permissions(policy, principal)
         covered = permissions is None or permissions.cover(address, mounted.namespace, verb)
         return _decide(allowing, denying, address.operation, verb, covered=covered)
 
-    def explain(self, principal: Principal, address: OperationAddress, verb: Verb) -> tuple[Finding, ...]:
+    def explain(
+        self, principal: Principal, address: OperationAddress, verb: Verb, *, anothers: bool = False
+    ) -> tuple[Finding, ...]:
         """What each rule about the service says of a request: stops, then deny rules, then allow rules."""
         mounted = self._policy.endpoints.get(address.endpoint)
         rules = mounted.services.get(address.service) if mounted is not None else None
         if rules is None:
             return ()
+        # A deny rule keeps a caller from every tenant's operations, whoever's they are.
+        considered = (*((rule, False) for rule in rules.deny), *((rule, anothers) for rule in rules.allow))
         return tuple(
-            Finding(rule=rule.name, shadow=rule.shadow, misses=rule.misses(principal, address.operation, verb))
-            for rule in (*rules.deny, *rules.allow)
+            Finding(
+                rule=rule.name,
+                shadow=rule.shadow,
+                misses=rule.misses(principal, address.operation, verb, anothers=reaching),
+            )
+            for rule, reaching in considered
         )
 
     def _permissions(self, policy: _Policy, principal: Principal) -> Permissions | None:
@@ -124,7 +136,7 @@ def _decide(
         return Decision(
             allowed=True, visible=True, reason=allow.name, rule=allow.name, shadow=_shadow(denied_by, "deny")
         )
-    visible = any(not rule.shadow and not _silenced(rule, denying, rule.verbs) for rule in allowing)
+    visible = any(not rule.shadow and not _silenced(rule, denying) for rule in allowing)
     if deny:
         return Decision(
             allowed=False, visible=visible, reason=f"{deny.name} matches", rule=deny.name, paused=deny.paused
@@ -137,21 +149,6 @@ def _decide(
     return Decision(allowed=False, visible=visible, reason="no allow rule matches", shadow=shadow)
 
 
-def _decide_any(mounted: MountedRules, principal: Principal, permissions: Permissions | None, verb: Verb) -> Decision:
-    wanted = frozenset({verb})
-    visible = False
-    for service, rules in mounted.services.items():
-        denying = rules.deny.about(principal)
-        for rule in rules.allow.about(principal):
-            if rule.shadow or _silenced(rule, denying, rule.verbs):
-                continue
-            visible = True
-            verbs = rule.verbs & wanted
-            if not _silenced(rule, denying, verbs) and _opens(rule, mounted, service, permissions, verbs):
-                return Decision(allowed=True, visible=True, reason=rule.name, rule=rule.name)
-    return Decision(allowed=False, visible=visible, reason=f"no allow rule matches for {verb}")
-
-
 def _first(rules: Iterable[ServiceRule]) -> ServiceRule | None:
     return next((rule for rule in rules if not rule.shadow), None)
 
@@ -161,17 +158,8 @@ def _shadow(rules: Iterable[ServiceRule], effect: str) -> str | None:
     return None if rule is None else f"{rule.name} would {effect} it"
 
 
-def _silenced(rule: ServiceRule, denying: Iterable[ServiceRule], verbs: Verbs) -> bool:
-    """Whether nothing is left of an allow rule for these verbs: there are none, or a deny rule takes them all."""
-    return not verbs or any(
-        not deny.shadow and verbs <= deny.verbs and deny.operations.includes(rule.operations) for deny in denying
-    )
-
-
-def _opens(
-    rule: ServiceRule, mounted: MountedRules, service: str, permissions: Permissions | None, verbs: Verbs
-) -> bool:
-    """Whether a rule and the permissions together let the caller do one of ``verbs`` on anything of a service."""
-    return permissions is None or permissions.overlap(
-        mounted.name, service, mounted.namespace, operations=rule.operations, verbs=verbs
+def _silenced(rule: ServiceRule, denying: Iterable[ServiceRule]) -> bool:
+    """Whether nothing is left of an allow rule: it has no verbs, or a deny rule takes all that it gives."""
+    return not rule.verbs or any(
+        not deny.shadow and rule.verbs <= deny.verbs and deny.operations.includes(rule.operations) for deny in denying
     )

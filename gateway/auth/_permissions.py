@@ -20,8 +20,6 @@ from gateway.model import OperationAddress, Verb
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from gateway.auth._globs import Texts
-
 Verbs = frozenset[Verb]
 
 _ALL: Verbs = frozenset(Verb)
@@ -77,17 +75,6 @@ class Permissions:
             verb in named.verbs
             and named.about(address.endpoint, address.service)
             and named.operation in (None, address.operation)
-            for named in self.named
-        )
-
-    def overlap(self, endpoint: str, service: str, target_namespace: str, *, operations: Texts, verbs: Verbs) -> bool:
-        """Whether one of them covers any of these verbs on any of these operations of a service."""
-        if verbs & self._at(target_namespace):
-            return True
-        return any(
-            verbs & named.verbs
-            and named.about(endpoint, service)
-            and (named.operation is None or named.operation in operations)
             for named in self.named
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from gateway.auth._globs import EVERYTHING, Texts, operations_of, texts
@@ -61,6 +61,7 @@ class ServiceRule:
     claims: tuple[ClaimRule, ...]
     operations: Texts
     verbs: Verbs
+    across_tenants: Verbs
     shadow: bool
     paused: bool = False
 
@@ -77,8 +78,8 @@ class ServiceRule:
         """Whether it is about doing this with that operation of the service."""
         return verb in self.verbs and operation in self.operations
 
-    def misses(self, principal: Principal, operation: str, verb: Verb) -> tuple[Miss, ...]:
-        """The selectors that do not match."""
+    def misses(self, principal: Principal, operation: str, verb: Verb, *, anothers: bool) -> tuple[Miss, ...]:
+        """The selectors that do not match a request about an operation of the caller's tenant, or of another one."""
         compared = (
             ("issuers", principal.issuer, principal.issuer in self.issuers),
             ("namespaces", principal.namespace, principal.namespace in self.namespaces),
@@ -86,6 +87,7 @@ class ServiceRule:
             *((claim.name, claim.value(principal), claim.concerns(principal)) for claim in self.claims),
             ("operations", operation, operation in self.operations),
             ("verbs", verb.value, verb in self.verbs),
+            ("tenants", "another tenant's", not anothers or verb in self.across_tenants),
         )
         return tuple(Miss(name, value) for name, value, matches in compared if not matches)
 
@@ -124,17 +126,25 @@ class RuleTable:
 
 @dataclass(frozen=True, slots=True)
 class ServiceRules:
-    """All rules about one service of one endpoint; stops are deny rules that somebody else wrote."""
+    """All rules about one service of one endpoint; stops are deny rules that somebody else wrote.
+
+    ``allow`` is about operations of the caller's own tenant, ``allow_across`` about those of others: the allow rules
+    that reach them, with the verbs that do. ``deny`` is about both.
+    """
 
     allow: RuleTable
+    allow_across: RuleTable
     deny: RuleTable
+
+    def allowing(self, *, anothers: bool) -> RuleTable:
+        """The allow rules that count."""
+        return self.allow_across if anothers else self.allow
 
 
 @dataclass(frozen=True, slots=True)
 class MountedRules:
     """An endpoint's target namespace and its services' rules."""
 
-    name: str
     namespace: str
     services: Mapping[str, ServiceRules]
 
@@ -142,14 +152,17 @@ class MountedRules:
 def compile_rules(endpoint: Endpoint, stops: Sequence[Stop]) -> MountedRules:
     """The rules of one endpoint, with the stops that reach it."""
     here = [(index, stop) for index, stop in enumerate(stops) if endpoint.name in texts(stop.endpoints)]
-    services = {
-        service: ServiceRules(
-            RuleTable(_about(service, "allow", endpoint.allow)),
-            RuleTable([*_stopped(service, here), *_about(service, "deny", endpoint.deny)]),
-        )
-        for service in endpoint.services
-    }
-    return MountedRules(endpoint.name, endpoint.namespace, services)
+    services = {service: _service_rules(service, endpoint, here) for service in endpoint.services}
+    return MountedRules(endpoint.namespace, services)
+
+
+def _service_rules(service: str, endpoint: Endpoint, stops: Sequence[tuple[int, Stop]]) -> ServiceRules:
+    allow = _about(service, "allow", endpoint.allow)
+    return ServiceRules(
+        allow=RuleTable(allow),
+        allow_across=RuleTable([replace(rule, verbs=rule.across_tenants) for rule in allow if rule.across_tenants]),
+        deny=RuleTable([*_stopped(service, stops), *_about(service, "deny", endpoint.deny)]),
+    )
 
 
 def rules_about(endpoint: Endpoint, address: OperationAddress) -> tuple[Rule, ...]:
@@ -185,6 +198,7 @@ def _compiled(name: str, rule: Rule, service: str, *, paused: bool = False) -> S
         claims=tuple(ClaimRule(path, texts(globs)) for path, globs in (rule.claims or {}).items()),
         operations=_operations(rule, service),
         verbs=ALL_VERBS if rule.verbs is None else rule.verbs,
+        across_tenants=rule.verbs_across_tenants,
         shadow=rule.shadow,
         paused=paused,
     )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 
 from gateway.auth import Authorizer, rules_about
-from gateway.model import Decision, Endpoint, OperationAddress, Principal, Rule, Verb
+from gateway.model import Decision, Endpoint, OperationAddress, Principal, Reach, Rule, Stop, Verb
 
 ISSUER = "https://issuer.test"
 PROCESS = OperationAddress("orders", "orders.v1", "process")
@@ -25,13 +26,15 @@ def endpoint(*rules: Rule, name: str = "orders", services: tuple[str, ...] = ("o
 def decide(
     rules: list[Rule],
     principal: Principal,
-    address: OperationAddress | None = PROCESS,
+    address: OperationAddress = PROCESS,
     verb: Verb = Verb.START,
     *,
     require: bool = False,
+    anothers: bool = False,
 ) -> Decision:
     mounted = endpoint(*rules)
-    return Authorizer([mounted], [ISSUER] if require else []).authorize(principal, mounted, address, verb)
+    authorizer = Authorizer([mounted], [ISSUER] if require else [])
+    return authorizer.authorize(principal, mounted, address, verb, anothers=anothers)
 
 
 def test_without_a_rule_nobody_may_do_or_see_anything() -> None:
@@ -134,22 +137,66 @@ def test_a_rule_alone_makes_a_service_visible_whatever_permissions_are_missing()
     assert (decision.allowed, decision.visible) == (False, True)
 
 
+EVERY_TENANT = Rule(operations=("orders.v1/process",), tenants=Reach.ALL)
+
+
+@pytest.mark.parametrize("verb", Verb)
+def test_a_rule_that_reaches_every_tenant_starts_and_hands_out_nothing_of_anothers(verb: Verb) -> None:
+    """Of its own tenant it does both."""
+    across = {Verb.DESCRIBE, Verb.LIST, Verb.CANCEL, Verb.TERMINATE, Verb.SIGNAL, Verb.RETRY}
+    assert (verb in across) is decide([EVERY_TENANT], caller(), verb=verb, anothers=True).allowed
+    assert decide([EVERY_TENANT], caller(), verb=verb).allowed
+
+
 @pytest.mark.parametrize(
-    ("rules", "permissions", "allowed", "visible"),
+    ("rules", "verb", "allowed", "visible"),
     [
-        ([Rule(verbs=frozenset({Verb.LIST}))], ["temporal:workflow:list"], True, True),
-        ([Rule(operations=("admin.v1/*",), verbs=frozenset({Verb.LIST}))], ["orders-target:read"], True, True),
-        ([Rule(verbs=frozenset({Verb.START}))], ["temporal:*"], False, True),
-        ([Rule()], ["temporal:workflow:start"], False, True),
-        ([Rule(namespaces=("billing",))], ["temporal:*"], False, False),
-        ([Rule(operations=("other.v1/*",))], ["temporal:*"], False, False),
+        ([Rule()], Verb.LIST, False, False),
+        ([Rule(verbs=frozenset({Verb.START}), tenants=Reach.ALL)], Verb.LIST, False, False),
+        ([Rule(verbs=frozenset({Verb.LIST}), tenants=Reach.ALL)], Verb.LIST, True, True),
+        ([Rule(verbs=frozenset({Verb.LIST}), tenants=Reach.ALL)], Verb.TERMINATE, False, True),
+        ([Rule(verbs=frozenset({Verb.LIST}), tenants=Reach.ALL), Rule()], Verb.TERMINATE, False, True),
+        ([Rule(namespaces=("billing",), tenants=Reach.ALL), Rule()], Verb.LIST, False, False),
+        ([Rule(operations=("admin.v1/*",), tenants=Reach.ALL), Rule()], Verb.LIST, False, False),
+        ([Rule(operations=("orders.v1/approve",), tenants=Reach.ALL), Rule()], Verb.LIST, False, True),
+        ([Rule(tenants=Reach.ALL, shadow=True), Rule()], Verb.LIST, False, False),
     ],
 )
-def test_without_an_address_anything_at_the_endpoint_counts(
-    rules: list[Rule], permissions: list[str], allowed: bool, visible: bool
+def test_another_tenants_operations_are_decided_about_by_rules_that_reach_every_tenant_alone(
+    rules: list[Rule], verb: Verb, allowed: bool, visible: bool
 ) -> None:
-    decision = decide(rules, caller("checkout", "svc", *permissions), None, Verb.LIST, require=True)
-    assert (decision.allowed, decision.visible) == (allowed, visible)
+    """What a caller may do with its own says nothing about them."""
+    decision = decide(rules, caller(), verb=verb, anothers=True)
+    assert (allowed, visible) == (decision.allowed, decision.visible)
+
+
+def test_a_deny_rule_and_a_stop_keep_a_caller_from_every_tenants_operations() -> None:
+    mounted = replace(endpoint(EVERY_TENANT), deny=(Rule(verbs=frozenset({Verb.TERMINATE})),))
+    stop = Stop(rule=Rule(verbs=frozenset({Verb.RETRY}), operations=("*",)))
+    authorizer = Authorizer([mounted], stops=[stop])
+    outcomes = {
+        verb: authorizer.authorize(caller(), mounted, PROCESS, verb, anothers=True)
+        for verb in (Verb.LIST, Verb.TERMINATE, Verb.RETRY)
+    }
+    assert (True, False, False) == tuple(decision.allowed for decision in outcomes.values())
+    assert ("deny.0", "stops.0") == (outcomes[Verb.TERMINATE].rule, outcomes[Verb.RETRY].rule)
+    assert outcomes[Verb.RETRY].paused
+
+
+def test_a_permission_must_cover_what_is_done_with_anothers_operation_too() -> None:
+    allowed = [
+        decide([EVERY_TENANT], caller("ops", "svc", permission), verb=Verb.LIST, require=True, anothers=True).allowed
+        for permission in ("temporal:workflow:list", "temporal:workflow:read")
+    ]
+    assert [True, False] == allowed
+
+
+def test_an_explanation_says_which_rules_reach_no_other_tenant() -> None:
+    mounted = replace(endpoint(Rule(), EVERY_TENANT), deny=(Rule(),))
+    findings = Authorizer([mounted]).explain(caller(), PROCESS, Verb.LIST, anothers=True)
+    assert {"deny.0": [], "allow.0": ["tenants"], "allow.1": []} == {
+        finding.rule: [miss.selector for miss in finding.misses] for finding in findings
+    }
 
 
 def test_an_endpoint_that_is_not_mounted_is_like_one_that_is_not_there() -> None:

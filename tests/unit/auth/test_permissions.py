@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.auth._globs import EVERYTHING, texts
 from gateway.auth._permissions import read_permissions
 from gateway.model import OperationAddress, Verb
 
@@ -131,26 +130,3 @@ def test_a_slash_inside_a_name_is_written_as_an_escape(
 ) -> None:
     """Service ``a`` with operation ``b/c`` is never taken for service ``a/b`` with operation ``c``."""
     assert covers is (Verb.START in covered(permission, address=address))
-
-
-@pytest.mark.parametrize(
-    ("permission", "operations", "verbs", "overlaps"),
-    [
-        ("nexus:orders/orders.v1/process:start", None, {Verb.START}, True),
-        ("nexus:orders/orders.v1/process:start", None, {Verb.CANCEL}, False),
-        ("nexus:orders/orders.v1/process:start", ["pro*"], {Verb.START}, True),
-        ("nexus:orders/orders.v1/process:start", ["approve"], {Verb.START}, False),
-        ("nexus:orders/orders.v1/*:start", ["approve"], {Verb.START}, True),
-        ("nexus:orders/orders.v2/*:start", None, {Verb.START}, False),
-        ("temporal:workflow:cancel", ["approve"], {Verb.CANCEL, Verb.START}, True),
-        ("orders-target:read", ["approve"], {Verb.START}, False),
-        ("junk", None, set(Verb), False),
-    ],
-)
-def test_permissions_overlap_a_rule_where_both_allow_something(
-    permission: str, operations: list[str] | None, verbs: set[Verb], overlaps: bool
-) -> None:
-    selected = EVERYTHING if operations is None else texts(operations)
-    read = read_permissions([permission])
-    found = read.overlap("orders", "orders.v1", "orders-target", operations=selected, verbs=frozenset(verbs))
-    assert overlaps is found

@@ -37,7 +37,7 @@ def decide(
     allow: list[Rule],
     deny: list[Rule] | None = None,
     principal: Principal | None = None,
-    address: OperationAddress | None = PROCESS,
+    address: OperationAddress = PROCESS,
     *,
     verb: Verb = Verb.START,
     stops: list[Stop] | None = None,
@@ -134,20 +134,6 @@ def test_a_stop_reaches_the_endpoints_that_it_names() -> None:
 def test_who_may_not_see_a_service_does_not_learn_that_it_is_stopped() -> None:
     decision = decide([Rule(namespaces=("billing",))], stops=[Stop(rule=Rule(operations=("*",)))])
     assert (False, False) == (decision.allowed, decision.visible)
-
-
-@pytest.mark.parametrize(
-    ("deny", "allowed"),
-    [
-        (Rule(verbs=frozenset({Verb.LIST})), False),
-        (Rule(verbs=frozenset({Verb.START})), True),
-        (Rule(operations=("orders.v1/*", "admin.v1/*")), False),
-        (Rule(operations=("orders.v1/*",)), True),
-        (Rule(verbs=frozenset({Verb.LIST}), shadow=True), True),
-    ],
-)
-def test_a_list_is_refused_where_nothing_is_left_to_see(deny: Rule, allowed: bool) -> None:
-    assert allowed is decide([EVERYBODY], [deny], address=None, verb=Verb.LIST).allowed
 
 
 def test_rules_are_replaced_as_a_whole() -> None:
