@@ -85,21 +85,22 @@ class Admission:
 
     async def _authenticate(self, incoming: Incoming, address: OperationAddress, verb: Verb) -> Principal:
         try:
-            return await self._authenticator.authenticate(
+            principal = await self._authenticator.authenticate(
                 incoming.authorization, incoming.certificate, peer=incoming.peer
             )
         except (AuthenticationFailed, KeysUnavailable) as error:
             if isinstance(error, AuthenticationFailed):
                 self._telemetry.authentication_failure(error.reason)
             self._auditor.unauthenticated(
-                error.decision_id,
-                error.reason,
+                error,
                 address,
                 verb,
                 trace_id=incoming.span.trace_id,
                 request_id=incoming.request_id,
             )
             raise
+        incoming.span.caller(principal.issuer)
+        return principal
 
     def _decide(
         self,

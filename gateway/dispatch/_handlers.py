@@ -29,8 +29,10 @@ from gateway.protocol import (
     NexusResponse,
     OperationStarted,
     OperationSucceeded,
+    RemoteProtocolError,
     StartOperation,
     check_body,
+    check_json,
     result_location,
 )
 from gateway.request_ids import scoped_request_id
@@ -98,7 +100,7 @@ class Handlers:
         context = StartOperationContext(
             service=request.service,
             operation=request.operation,
-            headers=self._handler_headers(request.headers),
+            headers=call.incoming.span.handed_on(request.headers),
             task_cancellation=RequestCancellation(call.deadline),
             request_deadline=call.wall_clock_deadline,
             request_id=request_id,
@@ -111,6 +113,7 @@ class Handlers:
             async with asyncio.timeout_at(call.deadline):
                 content = Content(headers=request.content_headers, data=await call.incoming.body.read())
                 check_body(content.headers, content.data)
+                check_json(content.headers, content.data)
                 origin = self._origin(call, request, request_id, content)
                 task = asyncio.create_task(self._started(call, context, content, origin))
                 self._starts.add(task)
@@ -157,8 +160,7 @@ class Handlers:
                 case StartOperationResultSync():
                     serialized = serializer.serialize(result.value)
                     body = await serialized if isinstance(serialized, Awaitable) else serialized
-                    if len(body.data) > self._result_bytes:
-                        raise _unsendable(f"its result is longer than {self._result_bytes} bytes")
+                    self._check_result(body)
                     return OperationSucceeded(body, links)
                 case StartOperationResultAsync():
                     engine_token = call.engine.engine_token(call.mounted.endpoint, result.token)
@@ -170,6 +172,14 @@ class Handlers:
                     return OperationStarted(token, links, location, replayed=notes.replayed)
                 case _:
                     raise TypeError(f"a handler's start returned {type(result).__name__}")
+
+    def _check_result(self, body: Content) -> None:
+        if len(body.data) > self._result_bytes:
+            raise _unsendable(f"its result is longer than {self._result_bytes} bytes")
+        try:
+            check_json(body.headers, body.data)
+        except RemoteProtocolError as error:
+            raise _unsendable(str(error)) from None
 
     async def _awaited(self, call: Call, wait: timedelta, started: OperationStarted) -> NexusResponse:
         """``Prefer: wait``: the end of the operation, if it comes in time; else what start returned."""
@@ -192,7 +202,7 @@ class Handlers:
         context = CancelOperationContext(
             service=request.service,
             operation=request.operation,
-            headers=self._handler_headers(request.headers),
+            headers=call.incoming.span.handed_on(request.headers),
             task_cancellation=RequestCancellation(call.deadline),
             request_deadline=call.wall_clock_deadline,
         )
@@ -217,12 +227,6 @@ class Handlers:
         except ResultNotSupported:
             # Of a token that the handler made up, only the handler knows; what it said stands.
             return False
-
-    def _handler_headers(self, headers: Mapping[str, str]) -> Mapping[str, str]:
-        # What the handler starts is a child of the gateway's span, not of the caller's.
-        current = dict(headers)
-        self._telemetry.inject(current)
-        return current
 
 
 def _unsendable(reason: str) -> HandlerError:

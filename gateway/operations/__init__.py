@@ -13,6 +13,7 @@ from gateway.operations._errors import STATUS, ApiError, ErrorDetail, api_error,
 from gateway.operations._events import Events
 from gateway.operations._parameters import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, parse_filter, parse_list
 from gateway.operations._queries import Queries
+from gateway.operations._rendering import json_text
 
 __all__ = (
     "DEFAULT_PAGE_SIZE",
@@ -32,6 +33,7 @@ __all__ = (
     "api_error",
     "bulk_request",
     "invalid",
+    "json_text",
     "parse_filter",
     "parse_list",
 )

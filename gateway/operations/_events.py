@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final
@@ -76,9 +75,9 @@ class Events:
 
 def encode_event(event: OperationEvent) -> bytes:
     """One event on the wire; its data are one line of JSON."""
-    data = json.dumps({"time": encode_timestamp(event.time), **event.data}, separators=(",", ":"))
+    data = json_text({"time": encode_timestamp(event.time), **event.data})
     head = f"id: {event.id}\n" if event.id is not None else ""
-    return f"{head}event: {event.type}\ndata: {data}\n\n".encode()
+    return f"{head}event: {event.type}\ndata: {data}\n\n".encode("utf-8", "replace")
 
 
 async def _generator(source: AsyncIterator[OperationEvent]) -> AsyncGenerator[OperationEvent, None]:

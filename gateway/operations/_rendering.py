@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from typing import TYPE_CHECKING, Any
 
 from gateway.protocol import FailureForm, encode_failure, encode_timestamp, operation_error_to_failure
@@ -56,6 +58,26 @@ def render_details(
     if details.failure is not None:
         rendered["failure"] = encode_failure(operation_error_to_failure(details.failure, FailureForm.CURRENT))
     return rendered
+
+
+def json_text(value: object) -> str:
+    """``value`` as JSON in one line. What workflows publish may hold NaN and Infinity, which JSON has not: they are null."""
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except ValueError:
+        return json.dumps(_finite(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401 - JSON
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case dict():
+            return {key: _finite(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_finite(item) for item in value]
+        case _:
+            return value
 
 
 def _moment(moment: datetime | None) -> str | None:

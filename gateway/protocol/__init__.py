@@ -14,7 +14,7 @@ failures                  ``decode_failure``                      ``encode_failu
 """
 
 from gateway.protocol._completions import Completion, EncodedCompletion, decode_completion, encode_completion
-from gateway.protocol._content import check_body
+from gateway.protocol._content import check_body, check_json
 from gateway.protocol._durations import decode_duration, encode_duration
 from gateway.protocol._errors import LocalProtocolError, ProtocolError, RemoteProtocolError
 from gateway.protocol._failures import FailureForm, decode_failure, encode_failure, without_stack_traces
@@ -68,6 +68,7 @@ from gateway.protocol._targets import (
     split_target,
 )
 from gateway.protocol._times import decode_timestamp, encode_timestamp
+from gateway.protocol._trace_context import TRACE_HEADERS
 
 __all__ = (
     "DEFAULT_LIMITS",
@@ -76,6 +77,7 @@ __all__ = (
     "METADATA_PREFIX",
     "SERVICES_INFIX",
     "STATUS",
+    "TRACE_HEADERS",
     "TRANSPORT_HEADERS",
     "WITHHELD_HEADERS",
     "WITHHELD_PREFIXES",
@@ -104,6 +106,7 @@ __all__ = (
     "RemoteProtocolError",
     "StartOperation",
     "check_body",
+    "check_json",
     "decode_completion",
     "decode_duration",
     "decode_failure",

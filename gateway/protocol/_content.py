@@ -7,7 +7,9 @@ nothing but ``Content-Type`` goes out.
 
 from __future__ import annotations
 
+import json
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from gateway.protocol._errors import LocalProtocolError, RemoteProtocolError, shown
@@ -32,6 +34,7 @@ _FORMS: Final[Mapping[str, frozenset[tuple[str, ...]]]] = {
     PAYLOAD: frozenset({()}),
 }
 _MEDIA_TYPE = re.compile(rf"[ \t]*({WORD}/{WORD})")
+_CONSTANTS = re.compile(rb"NaN|Infinity")
 _MESSAGE_TYPE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
 
 
@@ -62,6 +65,23 @@ def check_body(content_headers: Mapping[str, str], body: bytes) -> None:
     fault = _mismatch(content_headers.get("content-type"), body)
     if fault is not None:
         raise RemoteProtocolError(f"Content-Type: {fault}")
+
+
+def check_json(content_headers: Mapping[str, str], body: bytes) -> None:
+    """Check that JSON holds no NaN and no Infinity: many parsers take them, but to JSON they are no numbers (RFC 8259).
+
+    Raises:
+        RemoteProtocolError: it does.
+    """
+    if not _CONSTANTS.search(body) or media_type(content_headers.get("content-type", "")) != JSON:
+        return
+    # Within a text they may stand. What is no JSON at all is told by whoever reads it.
+    with suppress(ValueError, RecursionError):
+        json.loads(body, parse_constant=_no_number)
+
+
+def _no_number(name: str) -> None:
+    raise RemoteProtocolError(f"{name} is no number in JSON; send null or a text in its place")
 
 
 def encode_content_headers(content: Content) -> tuple[tuple[str, str], ...]:

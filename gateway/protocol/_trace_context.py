@@ -28,6 +28,12 @@ _BAGGAGE_MEMBER = re.compile(
 _BAGGAGE_MEMBERS: Final = 180
 _BAGGAGE_BYTES: Final = 8192
 
+TRACE_HEADERS: Final = re.compile(
+    r"traceparent|tracestate|baggage|b3|x-b3-.*|x-ot-.*|x-datadog-.*|uber-trace-id|uberctx-.*|x-amzn-trace-id|sentry-trace"
+    r"|x-cloud-trace-context|elastic-apm-traceparent"
+)
+"""Lower-case names of the headers by which tracers of all kinds know a trace, to be matched in full."""
+
 
 def check_trace_context(headers: Mapping[str, str]) -> None:
     """Check ``traceparent``, ``tracestate`` and ``baggage`` among lower-case headers, each where it is present.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 from nexusrpc import HandlerError
 
-from gateway.operations import ApiError, Asker, api_error, invalid
+from gateway.operations import ApiError, Asker, api_error, invalid, json_text
 from gateway.protocol import Headers
 from gateway.web._edge import UnsafeHead, challenge, check_head, thumbprint
 
@@ -58,7 +57,7 @@ def api_middleware(
                 certificate=thumbprint(request),
                 peer=request.remote or "",
                 request_id=str(uuid.uuid4()),
-                trace_id=span.trace_id,
+                span=span,
             )
             request[CALL] = ApiCall(headers, asker)
             span.request_id(asker.request_id)
@@ -86,7 +85,7 @@ def json_response(value: object, *, status: int = 200, headers: Mapping[str, str
     """JSON as the gateway writes it: no charset parameter, nothing for a cache."""
     return web.Response(
         status=status,
-        body=json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace"),
+        body=json_text(value).encode("utf-8", "replace"),
         headers={"Content-Type": "application/json", "Cache-Control": "no-store", **(headers or {})},
     )
 

@@ -195,3 +195,11 @@ async def test_a_body_is_not_read_before_its_caller_is_known(stack: Stack, order
     assert 404 == (await orders.request("POST", PROCESS, headers=headers, body=b"{")).status
     headers["Authorization"] = "Bearer nothing"
     assert 401 == (await orders.request("POST", PROCESS, headers=headers, body=b"{")).status
+
+
+@pytest.mark.parametrize("body", [b"NaN", b'{"a": [Infinity]}', b"-Infinity"])
+async def test_a_number_that_json_does_not_have_is_refused(echo: Caller, body: bytes) -> None:
+    """Python would read it, and nobody else who gets it later."""
+    answer = await echo.request("POST", ECHO, headers=content_type(JSON), body=body)
+    assert (400, "BAD_REQUEST") == (answer.status, answer.error_type)
+    assert "is no number in JSON" in answer.message

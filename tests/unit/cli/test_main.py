@@ -193,6 +193,7 @@ def test_check_warns_of_what_depends_on_the_machine(
         "server.tls.cert_file": "server.pem",
         "server.tls.key_file": "server.key",
         "issuers.0.jwks_file": "jwks.json",
+        "issuers.0.dev_signing_key_file": "dev-signing-key.json",
         "engines.main.tls.ca_file": "ca.pem",
     }
     of_files = [f"warning: {path}: {key}: there is no file {tmp_path / name}" for key, name in files.items()]

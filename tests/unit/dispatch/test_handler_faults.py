@@ -1,8 +1,10 @@
 """What a handler does wrong is answered as a fault of the handler, and what it says is what its caller reads."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from nexusrpc import HandlerError, HandlerErrorType
@@ -36,12 +38,12 @@ _ENDPOINT = Endpoint(name="jobs", engine="main", namespace="jobs", task_queue="j
 _CALLER = Principal(issuer="https://issuer.test", subject="s", namespace="n")
 
 
-Started = StartOperationResultAsync | StartOperationResultSync[bytes]
+Started = StartOperationResultAsync | StartOperationResultSync[bytes] | StartOperationResultSync[float]
 
 _JOB: Started = StartOperationResultAsync("job-1")
 
 
-class Run(OperationHandler[None, bytes]):
+class Run(OperationHandler[None, Any]):
     """An operation with a token of its own, which does as it is told."""
 
     def __init__(self, on_start: Behaviour, on_cancel: Behaviour, answer: Started) -> None:
@@ -93,7 +95,7 @@ class Jobs:
         @service_handler(name="jobs.v1")
         class Service:
             @operation_handler
-            def run(self) -> OperationHandler[None, bytes]:
+            def run(self) -> OperationHandler[None, Any]:
                 return Run(on_start, on_cancel, answer)
 
         mounted = Registry.build([loaded(Service())], [_ENDPOINT]).resolve("jobs")
@@ -171,7 +173,10 @@ async def test_what_a_handler_says_to_a_cancel_stands_where_only_it_knows_the_op
     assert kind is raised.value.type
 
 
-@pytest.mark.parametrize("answer", [StartOperationResultAsync("x" * 4000), StartOperationResultSync(b"x" * 1001)])
+@pytest.mark.parametrize(
+    "answer",
+    [StartOperationResultAsync("x" * 4000), StartOperationResultSync(b"x" * 1001), StartOperationResultSync(math.nan)],
+)
 async def test_what_cannot_be_sent_is_not_asked_for_again(
     nowhere: Client, answer: Started, caplog: pytest.LogCaptureFixture
 ) -> None:

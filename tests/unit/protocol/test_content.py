@@ -12,6 +12,7 @@ from gateway.protocol import (
     RemoteProtocolError,
     StartOperation,
     check_body,
+    check_json,
     decode_request,
     encode_response,
 )
@@ -117,3 +118,26 @@ def test_nothing_but_the_type_goes_out() -> None:
 def test_a_result_that_callers_could_not_read_is_not_sent(headers: dict[str, str], data: bytes) -> None:
     with pytest.raises(LocalProtocolError):
         encode_response(OperationSucceeded(Content(headers, data)))
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("application/json", b'["NaN", "-Infinity", "\\"NaN"]'),
+        ("application/json", b'{"NaN": 1e999}'),
+        ("application/json", b"Not JSON at all, no NaN"),
+        ("application/json", b"[" * 100_000 + b"NaN"),
+        ("application/octet-stream", b"NaN"),
+        (None, b""),
+    ],
+)
+def test_a_text_may_say_what_a_number_may_not(content_type: str | None, body: bytes) -> None:
+    """What is broken otherwise is left to whoever reads it."""
+    check_json({} if content_type is None else {"content-type": content_type}, body)
+
+
+@pytest.mark.parametrize("name", ["NaN", "Infinity", "-Infinity"])
+@pytest.mark.parametrize("content_type", ["application/json", "application/json; format=protobuf; message-type=a.B"])
+def test_a_number_that_json_does_not_have_is_refused(content_type: str, name: str) -> None:
+    with pytest.raises(RemoteProtocolError, match=f"^{name} is no number in JSON"):
+        check_json({"content-type": content_type}, b'{"text": "NaN", "number": [1, %s]}' % name.encode())
