@@ -15,16 +15,21 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import UTC, datetime
 from logging.handlers import WatchedFileHandler
 from typing import TYPE_CHECKING, Any, Final, Self
+
+from gateway.model import Reach
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
     from types import TracebackType
 
-    from gateway.model import Decision, OperationAddress, Principal, Verb
+    from gateway.model import Decision, OperationAddress, PartialAddress, Principal, Tenant
+
+    Asked = OperationAddress | PartialAddress
 
 _logger = logging.getLogger("gateway.access")
 
@@ -38,19 +43,20 @@ def decision_id(*grounds: str | None) -> str:
     return digest.hexdigest()[:_ID_CHARACTERS]
 
 
-def id_of(principal: Principal, address: OperationAddress, verb: Verb, decision: Decision) -> str:
-    """The id of a decision about a verified caller."""
+def id_of(principal: Principal, asked: Asked, verb: str, decision: Decision, *, anothers: bool = False) -> str:
+    """The id of a decision about a verified caller; ``anothers`` where the operation is another tenant's."""
     return decision_id(
         principal.issuer,
         principal.namespace,
         principal.subject,
         *sorted(principal.permissions),
-        address.endpoint,
-        address.service,
-        address.operation,
-        verb.value,
+        asked.endpoint,
+        asked.service,
+        asked.operation,
+        verb,
         decision.reason,
         decision.shadow,
+        *(["of another tenant"] if anothers else []),
     )
 
 
@@ -121,18 +127,33 @@ class Auditor:
     def decided(
         self,
         principal: Principal,
-        address: OperationAddress,
-        verb: Verb,
+        asked: Asked,
+        verb: str,
         decision: Decision,
         *,
-        target: str | None,
+        target: str | None = None,
+        owner: Tenant | None = None,
+        reach: Reach = Reach.OWN,
         trace_id: str | None = None,
         request_id: str | None = None,
     ) -> None:
-        """Note a decision about a verified caller; ``target`` is the namespace that the operation would run in."""
+        """Note a decision about a verified caller.
+
+        Args:
+            principal: who asked.
+            asked: where the operation is; where the request is about many, as far as it says.
+            verb: what is to be done with it.
+            decision: what came of it.
+            target: the namespace that the operation would run in.
+            owner: whose operation it is; by default the caller's own.
+            reach: of which tenants operations are shown, where the request is about many.
+            trace_id: of the request.
+            request_id: of the request.
+        """
         if decision.allowed and decision.shadow is None and self._log is None:
             return
-        number = id_of(principal, address, verb, decision)
+        anothers = owner not in (None, principal.tenant)
+        number = id_of(principal, asked, verb, decision, anothers=anothers)
         if not decision.allowed or decision.shadow is not None:
             word = "allowed" if decision.allowed else "refused"
             shadow = f"; shadow: {decision.shadow}" if decision.shadow else ""
@@ -148,7 +169,9 @@ class Auditor:
             namespace=principal.namespace,
             token_id=principal.token_id,
             target_namespace=target,
-            **_request(address, verb),
+            **_request(asked, verb),
+            **({"owner": asdict(owner)} if owner is not None and anothers else {}),
+            **({"tenants": reach.value} if reach is Reach.ALL else {}),
             trace_id=trace_id,
             request_id=request_id,
         )
@@ -157,8 +180,8 @@ class Auditor:
         self,
         number: str,
         reason: str,
-        address: OperationAddress,
-        verb: Verb,
+        asked: Asked,
+        verb: str,
         *,
         trace_id: str | None = None,
         request_id: str | None = None,
@@ -168,7 +191,7 @@ class Auditor:
             decision=number,
             allowed=False,
             reason=f"token refused: {reason}",
-            **_request(address, verb),
+            **_request(asked, verb),
             trace_id=trace_id,
             request_id=request_id,
         )
@@ -178,13 +201,8 @@ class Auditor:
             self._log.write({"ts": _now(), **entry})
 
 
-def _request(address: OperationAddress, verb: Verb) -> dict[str, str]:
-    return {
-        "endpoint": address.endpoint,
-        "service": address.service,
-        "operation": address.operation,
-        "verb": verb.value,
-    }
+def _request(asked: Asked, verb: str) -> dict[str, str | None]:
+    return {"endpoint": asked.endpoint, "service": asked.service, "operation": asked.operation, "verb": str(verb)}
 
 
 def _now() -> str:

@@ -112,4 +112,6 @@ def _in_words(rule: Rule) -> str:
     claims = {f"claim {'.'.join(path)}": globs for path, globs in (rule.claims or {}).items()}
     who = {"issuers": rule.issuers, "namespaces": rule.namespaces, "subjects": rule.subjects, **claims}
     selectors = "; ".join(f"{name} {', '.join(globs)}" for name, globs in who.items() if globs is not None)
-    return f"{verbs}: {selectors or 'everybody'}{' (shadow: decides nothing)' if rule.shadow else ''}"
+    across = ", ".join(verb for verb in Verb if verb in rule.verbs_across_tenants)
+    reach = f" (operations of every tenant: {across})" if across else ""
+    return f"{verbs}: {selectors or 'everybody'}{reach}{' (shadow: decides nothing)' if rule.shadow else ''}"

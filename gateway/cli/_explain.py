@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Iterator, Sequence
 
-    from gateway.auth import Authorizer, Finding, Miss
+    from gateway.auth import Finding, Miss
     from gateway.model import Endpoint
     from gateway.settings import Settings
 
@@ -42,6 +42,9 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("--operation", metavar="S/O", required=True, help="service and operation")
     parser.add_argument("--verb", choices=[*Verb], default=Verb.START, type=Verb, help="(default: start)")
     parser.add_argument(
+        "--of-another-tenant", action="store_true", help="the operation is another tenant's, and not the caller's own"
+    )
+    parser.add_argument(
         "--certificate", metavar="THUMBPRINT", help="the client certificate's x5t#S256, for tokens bound to one"
     )
     parser.set_defaults(run=run, parser=parser)
@@ -63,11 +66,14 @@ def run(arguments: Namespace) -> int:
         print(f"  token refused: {error.reason}: {error.message}")
         return 1
     authorizer = authorizer_of(settings)
-    decision = _decide(authorizer, principal, endpoint, address, arguments.verb)
-    print(f"decision {id_of(principal, address, arguments.verb, decision)}: {in_a_word(decision)}")
+    anothers = arguments.of_another_tenant
+    decision = Decision(allowed=False, visible=False, reason="no such endpoint")
+    if endpoint is not None:
+        decision = authorizer.authorize(principal, endpoint, address, arguments.verb, anothers=anothers)
+    print(f"decision {id_of(principal, address, arguments.verb, decision, anothers=anothers)}: {in_a_word(decision)}")
     for line in _because(decision, principal, address, endpoint, settings):
         print(f"  {line}")
-    for line in _rules(authorizer.explain(principal, address, arguments.verb)):
+    for line in _rules(authorizer.explain(principal, address, arguments.verb, anothers=anothers)):
         print(f"  {line}")
     return 0 if decision.allowed else 1
 
@@ -81,18 +87,6 @@ def _token(given: str) -> str:
 async def _caller(settings: Settings, token: str, certificate: str | None) -> Principal:
     async with Authenticator(issuer_policies(settings), revocations=revocations_of(settings)) as authenticator:
         return await authenticator.authenticate([f"Bearer {token}"], certificate)
-
-
-def _decide(
-    authorizer: Authorizer,
-    principal: Principal,
-    endpoint: Endpoint | None,
-    address: OperationAddress,
-    verb: Verb,
-) -> Decision:
-    if endpoint is None:
-        return Decision(allowed=False, visible=False, reason="no such endpoint")
-    return authorizer.authorize(principal, endpoint, address, verb)
 
 
 def _because(

@@ -51,6 +51,7 @@ class Case(Section):
     endpoint: Name
     operation: Annotated[Name, Field(pattern="/")]
     verb: Verb = Verb.START
+    of_another_tenant: bool = False
     expect: Expectation
 
 
@@ -79,6 +80,7 @@ def configure(parser: ArgumentParser) -> None:
             "      endpoint: orders\n"
             "      operation: orders.v1/process\n"
             "      verb: start\n"
+            "      of_another_tenant: false    # whether the operation is another tenant's\n"
             "      expect: allowed             # or refused (403), hidden (404), paused (503)\n\n" + _EXAMPLE
         ),
     )
@@ -119,7 +121,8 @@ def _decide(case: Case, settings: Settings, authorizer: Authorizer) -> Decision:
         permissions=frozenset(case.caller.permissions),
         claims=case.caller.claims,
     )
-    return authorizer.authorize(principal, endpoint, address_of(endpoint, case.endpoint, case.operation), case.verb)
+    address = address_of(endpoint, case.endpoint, case.operation)
+    return authorizer.authorize(principal, endpoint, address, case.verb, anothers=case.of_another_tenant)
 
 
 def _endpoints(settings: Settings) -> dict[str, Endpoint]:

@@ -13,6 +13,7 @@ from gateway.settings._faults import SettingsError
 from gateway.settings._loading import load_document, load_settings
 from gateway.settings._models import (
     AccessSettings,
+    AllowRuleSettings,
     AuditSettings,
     CallbackRuleSettings,
     CallbackSettings,
@@ -38,6 +39,7 @@ from gateway.settings._values import ConfigPath, Name, parse_duration
 
 __all__ = (
     "AccessSettings",
+    "AllowRuleSettings",
     "AuditSettings",
     "CallbackRuleSettings",
     "CallbackSettings",

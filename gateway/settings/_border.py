@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gateway.auth import IssuerPolicy, KeyDiscovery, KeyFile, KeyRefresh, KeyUrl, TokenMinter
@@ -32,7 +33,7 @@ def _endpoint(name: str, endpoint: EndpointSettings) -> Endpoint:
         namespace=endpoint.namespace,
         task_queue=endpoint.task_queue,
         services=endpoint.services,
-        allow=tuple(_rule(rule) for rule in endpoint.allow),
+        allow=tuple(replace(_rule(rule), tenants=rule.tenants) for rule in endpoint.allow),
         deny=tuple(_rule(rule) for rule in endpoint.deny),
     )
 

@@ -10,8 +10,10 @@ from typing import Literal, Self
 from pydantic import (
     Field,
     field_validator,
+    model_validator,
 )
 
+from gateway.model import VERBS_ACROSS_TENANTS, Reach
 from gateway.settings._selectors import Globs, Section, Selectors
 from gateway.settings._values import (
     Address,
@@ -68,6 +70,11 @@ class ServerSettings(Section):
         examples=["https://nexus.example.com"],
     )
 
+    anonymous_discovery: bool = Field(
+        default=True,
+        description="Whether /openapi.json and /docs show every mounted operation to anybody. If not, only a caller "
+        "with a token is shown operations there: those that it may use.",
+    )
     tls: ListenerTlsSettings | None = Field(
         default=None, description="Serve https; leave out where something in front of the gateway does."
     )
@@ -183,6 +190,25 @@ class RuleSettings(Selectors):
     )
 
 
+class AllowRuleSettings(RuleSettings):
+    """One allow rule. Every selector that is given must match; one that is left out matches everything."""
+
+    tenants: Reach = Field(
+        default=Reach.OWN,
+        description="Whose operations the rule is about. With all, the rule's verbs among describe, list, cancel, "
+        "terminate, signal and retry hold for the operations of every tenant, below /api/v1. To start an operation and "
+        "to have its result is for its own tenant, and so is everything below /nexus.",
+    )
+
+    @model_validator(mode="after")
+    def _has_a_verb_for_others(self) -> Self:
+        if self.tenants is Reach.ALL and self.verbs is not None and not self.verbs & VERBS_ACROSS_TENANTS:
+            raise ValueError(
+                "tenants: all needs a verb that reaches other tenants: describe, list, cancel, terminate, signal, retry"
+            )
+        return self
+
+
 class EndpointSettings(Section):
     """A mounted endpoint: where its handlers run, which services it exposes, who may call them."""
 
@@ -194,7 +220,7 @@ class EndpointSettings(Section):
         description="Services to mount. Installed is not exposed: only what is listed here can be called.",
         examples=[["orders.v1"]],
     )
-    allow: tuple[RuleSettings, ...] = Field(
+    allow: tuple[AllowRuleSettings, ...] = Field(
         default=(),
         description="Who may call; the first rule that matches lets the request in, and without one nobody may.",
     )

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from gateway.auth import AuditLog, Auditor, id_of
-from gateway.model import Decision, OperationAddress, Principal, Verb
+from gateway.model import Decision, OperationAddress, PartialAddress, Principal, Reach, Tenant, Verb
 
 CALLER = Principal(issuer="https://issuer.test", subject="svc\n{}", namespace="checkout", token_id="t1")
 PROCESS = OperationAddress("orders", "orders.v1", "process")
@@ -41,6 +41,26 @@ async def test_each_decision_is_one_line_whatever_stands_in_it(tmp_path: Path) -
     )
     assert ("0123", "token refused: expired") == (unknown["decision"], unknown["reason"])
     assert 0o600 == stat.S_IMODE(file.stat().st_mode)
+
+
+async def test_whose_operation_it_was_is_said_where_it_is_anothers(tmp_path: Path) -> None:
+    """And that many were shown of every tenant, where they were."""
+    file = tmp_path / "audit.log"
+    other = Tenant("https://issuer.test", "billing")
+    async with AuditLog(file) as log:
+        auditor = Auditor(log)
+        auditor.decided(CALLER, PROCESS, Verb.TERMINATE, ALLOWED, target="orders", owner=CALLER.tenant)
+        auditor.decided(CALLER, PROCESS, Verb.TERMINATE, ALLOWED, target="orders", owner=other)
+        auditor.decided(CALLER, PartialAddress(endpoint="orders"), Verb.LIST, ALLOWED)
+        auditor.decided(CALLER, PartialAddress(), Verb.LIST, ALLOWED, reach=Reach.ALL)
+    own, anothers, listed, every = entries(file)
+    assert {"issuer": "https://issuer.test", "namespace": "billing"} == anothers["owner"]
+    assert own["decision"] != anothers["decision"]
+    assert not {"owner", "tenants"} & (own.keys() | listed.keys())
+    assert ("list", "orders", None, None) == tuple(
+        listed[name] for name in ("verb", "endpoint", "service", "operation")
+    )
+    assert ("all", None) == (every["tenants"], every["endpoint"])
 
 
 async def test_a_file_that_is_rotated_is_opened_anew(tmp_path: Path) -> None:

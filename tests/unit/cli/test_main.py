@@ -174,6 +174,22 @@ def test_check_says_who_may_not_and_which_rules_only_watch(
     assert "access.stops_file: there is no file" in printed.err
 
 
+def test_check_says_which_rules_reach_every_tenant(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what they let do there, which is not all that they let do with a caller's own."""
+    monkeypatch.setenv("NEXUS_GATEWAY_TOKEN_KEY", "A" * 43)
+    changed = json.loads(json.dumps(CONFIG))
+    changed["endpoints"]["orders"]["allow"] = [
+        {"namespaces": ["ops"], "verbs": ["start", "list", "terminate"], "tenants": "all"}
+    ]
+    assert 0 == main(["check", "--config", str(write(tmp_path, changed))])
+    expected = (
+        "  orders.v1/process  start, list, terminate: namespaces ops (operations of every tenant: list, terminate)"
+    )
+    assert expected in capsys.readouterr().out.splitlines()
+
+
 def test_check_warns_of_what_depends_on_the_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

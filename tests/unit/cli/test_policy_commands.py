@@ -19,6 +19,7 @@ RULES = {
     "allow": [
         {"namespaces": ["checkout"], "operations": ["orders.v1/*"], "verbs": ["start", "result"]},
         {"claims": {"team": "payments", "realm_access": {"roles": ["admin"]}}},
+        {"namespaces": ["ops"], "verbs": ["list", "terminate"], "tenants": "all"},
     ],
     "deny": [{"subjects": ["mallory"], "verbs": ["start"]}, {"subjects": ["alice"], "shadow": True}],
 }
@@ -70,6 +71,7 @@ def test_what_is_allowed_names_its_rule(config: Path, capsys: pytest.CaptureFixt
         "  deny.1 (shadow): matches",
         "  allow.0: matches",
         "  allow.1: does not match by claims.team (none in the token), claims.realm_access.roles (none in the token)",
+        "  allow.2: does not match by namespaces (checkout), verbs (start)",
     ] == lines[1:]
 
 
@@ -94,6 +96,20 @@ def test_what_is_refused_says_why_and_what_the_caller_sees(
     code, lines = explain(config, capsys, token(config, capsys, subject, namespace), "--verb", verb)
     assert (1, f"  because: {because}") == (code, lines[1])
     assert lines[0].endswith(f": {outcome}")
+
+
+def test_it_is_told_what_a_caller_may_do_with_another_tenants_operation(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the rules that reach every tenant; it is another decision than the one about its own."""
+    given = token(config, capsys, "olga", "ops")
+    across = explain(config, capsys, given, "--verb", "terminate", "--of-another-tenant")
+    own = explain(config, capsys, given, "--verb", "terminate")
+    assert (0, 0, "  because: allow.2") == (across[0], own[0], across[1][1])
+    assert across[1][0] != own[1][0]
+    assert "  allow.0: does not match by namespaces (ops), verbs (terminate), tenants (another tenant's)" in across[1]
+    refused = explain(config, capsys, token(config, capsys), "--verb", "result", "--of-another-tenant")
+    assert refused[1][0].endswith(": hidden (404)")
 
 
 def test_the_same_request_has_the_same_id_and_another_has_another(
@@ -149,6 +165,8 @@ def test_a_table_of_cases_passes_when_all_come_out_as_expected(
         {**START, "caller": {"namespace": "billing"}, "expect": "hidden"},
         {**START, "caller": {"namespace": "x", "claims": PAYMENTS_ADMIN}, "expect": "allowed"},
         {**START, "endpoint": "nowhere", "expect": "hidden"},
+        {**START, "caller": {"namespace": "ops"}, "verb": "list", "of_another_tenant": True, "expect": "allowed"},
+        {**START, "verb": "result", "of_another_tenant": True, "expect": "hidden"},
         config="gateway.yaml",
     )
     assert 0 == main(["policy", "test", str(file)])
@@ -158,7 +176,9 @@ def test_a_table_of_cases_passes_when_all_come_out_as_expected(
         "ok   cases.2: hidden (404): no allow rule matches",
         "ok   cases.3: allowed: allow.1",
         "ok   cases.4: hidden (404): no such endpoint",
-        "5 cases, 0 came out otherwise",
+        "ok   cases.5: allowed: allow.2",
+        "ok   cases.6: hidden (404): no allow rule matches",
+        "7 cases, 0 came out otherwise",
     ] == capsys.readouterr().out.splitlines()
 
 

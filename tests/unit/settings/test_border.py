@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gateway.auth import KeyDiscovery, KeyFile, KeyUrl, generate_dev_issuer
-from gateway.model import Endpoint, Rule, Verb
+from gateway.model import Endpoint, Reach, Rule, Verb
 from gateway.settings import SettingsError, endpoints, issuer_policies, token_keys, token_minter
 from gateway.tokens import TokenKey
 from tests.unit.settings.files import EXAMPLE, changed, load
@@ -30,6 +30,12 @@ def test_endpoints_keep_their_rules_in_order(tmp_path: Path) -> None:
         name="orders", engine="main", namespace="orders", task_queue="orders", services=("orders.v1",), allow=(rule,)
     )
     assert (expected,) == endpoints(load(tmp_path, EXAMPLE))
+
+
+@pytest.mark.parametrize(("text", "reach"), [("own", Reach.OWN), ("all", Reach.ALL)])
+def test_a_rule_says_whose_operations_it_is_about(tmp_path: Path, text: str, reach: Reach) -> None:
+    settings = load(tmp_path, changed(("verbs: [start, cancel, result]", f"tenants: {text}")))
+    assert [reach] == [rule.tenants for rule in endpoints(settings)[0].allow]
 
 
 @pytest.mark.parametrize("text", [PADDED, PADDED.rstrip("="), f" {PADDED}\n"])

@@ -74,6 +74,11 @@ def test_command_line_options_change_the_listener_only(tmp_path: Path) -> None:
         ("engines:", "engine:", "engine: unknown key; the nearest valid one is engines"),
         ("task_queue:", "taskqueue:", "endpoints.orders.taskqueue: unknown key; the nearest valid one is task_queue"),
         ("verbs:", "verb:", "endpoints.orders.allow.0.verb: unknown key; the nearest valid one is verbs"),
+        (
+            "allow:\n      - namespaces: [checkout]",
+            "deny:\n      - tenants: all",
+            "endpoints.orders.deny.0.tenants: unknown key; the nearest valid one is operations",
+        ),
         ("secret_env", "secret", "tokens.keys.0.secret: unknown key; the nearest valid one is secret_env"),
     ],
 )
@@ -87,6 +92,19 @@ def test_an_unknown_key_is_named_with_the_nearest_valid_one(tmp_path: Path, old:
         ("port: 8080", "port: 70000", "server.port: must be a port from 1 to 65535, or 0 for any free one"),
         ("port: 8080", "port: yes", "server.port: must be a whole number"),
         ("host: 127.0.0.1", "host: 127", "server.host: must be text; put it in quotes"),
+        (
+            "verbs: [start, cancel, result]",
+            "tenants: everybody",
+            "endpoints.orders.allow.0.tenants: must be one of own or all",
+        ),
+        (
+            "verbs: [start, cancel, result]",
+            "verbs: [start, result]\n        tenants: all",
+            (
+                "endpoints.orders.allow.0: tenants: all needs a verb that reaches other tenants: "
+                "describe, list, cancel, terminate, signal, retry"
+            ),
+        ),
         ("admin_port: 8081", "admin_port: 8080", "server.admin_port: must not be the same as server.port"),
         (
             "public_url: http://127.0.0.1:8080",
