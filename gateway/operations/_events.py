@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gateway.model import Verb
 from gateway.operations._errors import ApiError, invalid
+from gateway.operations._rendering import json_text
 from gateway.protocol import encode_timestamp
 
 if TYPE_CHECKING:

@@ -61,7 +61,7 @@ def render_details(
 
 
 def json_text(value: object) -> str:
-    """``value`` as JSON in one line. What workflows publish may hold NaN and Infinity, which JSON has not: they are null."""
+    """``value`` as JSON in one line; NaN and Infinity, which workflows may publish and JSON does not have, are null."""
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except ValueError:

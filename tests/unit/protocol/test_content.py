@@ -126,7 +126,6 @@ def test_a_result_that_callers_could_not_read_is_not_sent(headers: dict[str, str
         ("application/json", b'["NaN", "-Infinity", "\\"NaN"]'),
         ("application/json", b'{"NaN": 1e999}'),
         ("application/json", b"Not JSON at all, no NaN"),
-        ("application/json", b"[" * 100_000 + b"NaN"),
         ("application/octet-stream", b"NaN"),
         (None, b""),
     ],
