@@ -39,6 +39,14 @@ class Reach(StrEnum):
     ALL = "all"
 
 
+class TraceContext(StrEnum):
+    """What becomes of the trace context that a request comes with; the later ones believe less of it."""
+
+    CONTINUE = "continue"
+    LINK = "link"
+    RESTART = "restart"
+
+
 class OperationState(StrEnum):
     """State of an operation, as the Nexus specification's OperationInfo spells it."""
 

@@ -13,7 +13,7 @@ from gateway.app._plugins import load_plugins
 from gateway.auth import Auditor, Authenticator, Authorizer
 from gateway.engines.temporal import TemporalEngine
 from gateway.registry import Registry
-from gateway.settings import endpoints, issuer_policies, permission_issuers, token_keys
+from gateway.settings import endpoints, issuer_policies, permission_issuers, token_keys, trace_policies
 from gateway.tokens import TokenSealer
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ async def core(
         telemetry.watch_key_ages(authenticator.key_ages)
         places = {(endpoint.engine, endpoint.namespace) for endpoint in mounted} | set(delivery_places(settings))
         clients = await stack.enter_async_context(clients_at(places, settings, environ, telemetry))
+        telemetry.believe(trace_policies(settings))
         sending = outbound(
             settings,
             environ,

@@ -73,6 +73,7 @@ async def _listening(
         source=source,
         authenticator=core.authenticator,
         authorizer=core.authorizer,
+        telemetry=telemetry,
         put_limits_in_force=nexus.put_in_force,
     )
     live.load()

@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, Final
 
 from gateway.app._watching import CannotTake, Watched
 from gateway.auth import Authenticator, Authorizer, KeysNotLoaded, Revocations
-from gateway.settings import SettingsError, endpoints, issuer_policies, load_revocations, load_stops, permission_issuers
+from gateway.settings import (
+    SettingsError,
+    endpoints,
+    issuer_policies,
+    load_revocations,
+    load_stops,
+    permission_issuers,
+    trace_policies,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +31,7 @@ if TYPE_CHECKING:
 
     from gateway.model import Endpoint, Stop
     from gateway.settings import EndpointSettings, LimitSettings, Settings
+    from gateway.telemetry import Telemetry
 
 _logger = logging.getLogger("gateway")
 
@@ -51,6 +60,7 @@ class Live:
         source: ConfigSource | None,
         authenticator: Authenticator,
         authorizer: Authorizer,
+        telemetry: Telemetry,
         put_limits_in_force: Callable[[LimitSettings], None],
     ) -> None:
         self._at_start = settings
@@ -59,6 +69,7 @@ class Live:
         self._source = source
         self._authenticator = authenticator
         self._authorizer = authorizer
+        self._telemetry = telemetry
         self._put_limits_in_force = put_limits_in_force
         self._stops: tuple[Stop, ...] = ()
 
@@ -115,6 +126,7 @@ class Live:
         try:
             async with self._authenticator.replacing(issuer_policies(settings)) as put_in_force:
                 put_in_force()
+                self._telemetry.believe(trace_policies(settings))
                 self._decide_by(settings)
                 self._put_limits_in_force(settings.limits)
                 self._settings = settings

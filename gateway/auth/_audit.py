@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from gateway.auth._reasons import AuthenticationFailed, KeysUnavailable
     from gateway.model import Decision, OperationAddress, PartialAddress, Principal, Tenant
 
     Asked = OperationAddress | PartialAddress
@@ -178,19 +179,25 @@ class Auditor:
 
     def unauthenticated(
         self,
-        number: str,
-        reason: str,
+        refused: AuthenticationFailed | KeysUnavailable,
         asked: Asked,
         verb: str,
         *,
         trace_id: str | None = None,
         request_id: str | None = None,
     ) -> None:
-        """Note that nobody knows who asked; the gateway's own log has had its line where the token was refused."""
+        """Note that nobody knows who asked."""
+        _logger.info(
+            "refused a token: %s, issuer %s, kid %s",
+            refused.reason,
+            refused.issuer,
+            refused.key_id,
+            extra={"decision_id": refused.decision_id},
+        )
         self._write(
-            decision=number,
+            decision=refused.decision_id,
             allowed=False,
-            reason=f"token refused: {reason}",
+            reason=f"token refused: {refused.reason}",
             **_request(asked, verb),
             trace_id=trace_id,
             request_id=request_id,

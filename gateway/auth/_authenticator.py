@@ -12,7 +12,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
     from gateway.auth._sources import KeySource
     from gateway.model import Principal
 
-_log = logging.getLogger("gateway.auth")
 _REMEMBERED_PER_ISSUER = 10_000
 
 
@@ -203,7 +201,7 @@ class Authenticator:
                     self._verified.remember(text, principal)
             self._check_still_good(principal, certificate)
         except (AuthenticationFailed, KeysUnavailable) as error:
-            _log_refusal(error, token)
+            _describe(error, token)
             raise
         return principal
 
@@ -253,12 +251,10 @@ async def _fetched_key(keyring: Keyring, token: CompactToken) -> VerificationKey
     return key
 
 
-def _log_refusal(error: AuthenticationFailed | KeysUnavailable, token: CompactToken | None) -> None:
-    issuer = printable(token.claims.get("iss") if token is not None else None)
-    key_id = printable(token.key_id if token is not None else None)
-    error.decision_id = decision_id(error.reason, issuer, key_id)
-    extra = {"decision_id": error.decision_id}
-    _log.info("refused a token: %s, issuer %s, kid %s", error.reason, issuer, key_id, extra=extra)
+def _describe(error: AuthenticationFailed | KeysUnavailable, token: CompactToken | None) -> None:
+    if token is not None:
+        error.issuer, error.key_id = printable(token.claims.get("iss")), printable(token.key_id)
+    error.decision_id = decision_id(error.reason, error.issuer, error.key_id)
 
 
 async def _end(task: asyncio.Task[None]) -> None:

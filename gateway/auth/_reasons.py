@@ -69,9 +69,15 @@ _SENTENCES = {
 
 
 class AuthenticationFailed(HandlerError):
-    """UNAUTHENTICATED: the caller must come back with another token; ``reason`` and ``decision_id`` are for the log."""
+    """UNAUTHENTICATED: the caller must come back with another token.
+
+    ``reason`` and ``decision_id`` are for the log, and so are ``issuer`` and ``key_id``, which the token claims: short
+    printable text, a hyphen for none.
+    """
 
     decision_id = ""
+    issuer = "-"
+    key_id = "-"
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(_SENTENCES[reason], type=HandlerErrorType.UNAUTHENTICATED)
@@ -79,9 +85,14 @@ class AuthenticationFailed(HandlerError):
 
 
 class KeysUnavailable(HandlerError):
-    """UNAVAILABLE: nobody can say whether the token is good while its issuer's keys cannot be had; worth a retry."""
+    """UNAVAILABLE: nobody can say whether the token is good while its issuer's keys cannot be had; worth a retry.
+
+    What it has for the log is that of ``AuthenticationFailed``.
+    """
 
     decision_id = ""
+    issuer = "-"
+    key_id = "-"
 
     def __init__(self) -> None:
         super().__init__(

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from gateway.protocol import TRACE_HEADERS
+
 MAX_CALLBACK_HEADERS: Final = 32
 """More than any receiver needs; few enough for every server's own limit."""
 
@@ -33,13 +35,7 @@ _REFUSED: Final = tuple(
                 r"|x-remote-.*|remote-.*|x-user|true-client-ip|fastly-.*"
             ),
         ),
-        (
-            "of the trace",
-            (
-                r"traceparent|tracestate|baggage|b3|x-b3-.*|x-ot-.*|x-datadog-.*|uber-trace-id|x-amzn-trace-id|sentry-trace"
-                r"|x-cloud-trace-context|elastic-apm-traceparent"
-            ),
-        ),
+        ("of the trace", TRACE_HEADERS.pattern),
         (
             "of the message",
             (

@@ -83,6 +83,7 @@ class Relay:
         """
         try:
             delivery = self._open(headers.get_all(SEAL_HEADER))
+            span.engine()
             span.name(delivery.address.endpoint, delivery.address.service, delivery.address.operation)
             async with asyncio.timeout(_DEADLINE_SECONDS):
                 mounted = self._mounted(delivery)

@@ -26,7 +26,10 @@ _MAX_TRACES: Final = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """A finished span. Ids are lower-case hex, times nanoseconds since the epoch; a root has no ``parent_id``."""
+    """A finished span. Ids are lower-case hex, times nanoseconds since the epoch; a root has no ``parent_id``.
+
+    ``links`` are the traces that it is linked to.
+    """
 
     trace_id: str
     span_id: str
@@ -38,6 +41,7 @@ class Span:
     end_ns: int
     failed: bool
     attributes: Mapping[str, Any] = field(repr=False)
+    links: tuple[str, ...] = ()
 
 
 class TraceSink:
@@ -131,6 +135,7 @@ def _decode(message: ExportTraceServiceRequest) -> Iterator[Span]:
                     end_ns=span.end_time_unix_nano,
                     failed=span.status.code == Status.STATUS_CODE_ERROR,
                     attributes=_attributes(span.attributes),
+                    links=tuple(link.trace_id.hex() for link in span.links),
                 )
 
 

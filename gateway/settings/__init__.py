@@ -8,6 +8,7 @@ from gateway.settings._border import (
     signing_seeds,
     token_keys,
     token_minter,
+    trace_policies,
 )
 from gateway.settings._faults import SettingsError
 from gateway.settings._loading import load_document, load_settings
@@ -75,3 +76,4 @@ __all__ = (
     "token_keys",
     "token_minter",
 )
+    "trace_policies",

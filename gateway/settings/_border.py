@@ -16,6 +16,7 @@ from gateway.tokens import SECRET_BYTES, TokenKey
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from gateway.model import TraceContext
     from gateway.settings._models import EndpointSettings, IssuerSettings, RuleSettings, Settings
 
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
@@ -53,6 +54,11 @@ def _rule(rule: RuleSettings) -> Rule:
 def permission_issuers(settings: Settings) -> frozenset[str]:
     """The issuers whose callers need a permission beside a rule."""
     return frozenset(issuer.issuer for issuer in settings.issuers if issuer.require_permissions)
+
+
+def trace_policies(settings: Settings) -> Mapping[str, TraceContext]:
+    """What becomes of callers' trace context, by their issuer."""
+    return {issuer.issuer: issuer.trace_context for issuer in settings.issuers}
 
 
 def token_keys(settings: Settings, environ: Mapping[str, str]) -> tuple[TokenKey, ...]:

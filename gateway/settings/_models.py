@@ -13,7 +13,7 @@ from pydantic import (
     model_validator,
 )
 
-from gateway.model import VERBS_ACROSS_TENANTS, Reach
+from gateway.model import VERBS_ACROSS_TENANTS, Reach, TraceContext
 from gateway.settings._selectors import Globs, Section, Selectors
 from gateway.settings._values import (
     Address,
@@ -148,6 +148,12 @@ class IssuerSettings(Section):
     )
     key_refresh: KeyRefreshSettings = Field(
         default=KeyRefreshSettings(), description="How keys from jwks_uri or discovery are kept fresh."
+    )
+    trace_context: TraceContext = Field(
+        default=TraceContext.CONTINUE,
+        description="What becomes of the trace that a request comes with: continue makes the gateway's span a part of "
+        "it, link begins a new trace with a link to the caller's, restart keeps nothing of the caller's. Who is not "
+        "authenticated gets the strictest of all issuers.",
     )
     dev_signing_key_file: ConfigPath | None = Field(
         default=None,

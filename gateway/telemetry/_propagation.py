@@ -1,7 +1,7 @@
 """W3C trace context and baggage in and out of plain header mappings.
 
-What arrives here was written by a caller nobody has authenticated yet, so everything is capped, and what does not parse
-is as if it had not been sent: the request then starts a trace of its own (W3C Trace Context, section 4.3).
+What arrives here was written by a caller who may be anybody, so everything is capped, and what does not parse is as if
+it had not been sent: the request then starts a trace of its own (W3C Trace Context, section 4.3).
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from urllib.parse import unquote
 from opentelemetry import baggage, trace
 from opentelemetry.context import Context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from gateway.protocol import TRACE_HEADERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, MutableMapping
@@ -52,6 +54,11 @@ def _baggage_members(header: str) -> Iterator[tuple[str, str]]:
         key, value = key.strip(" \t"), unquote(value.strip(" \t"))
         if separator and key.isascii() and key.isprintable() and value.isprintable() and " " not in key and key:
             yield key, value
+
+
+def without_trace_context(headers: Mapping[str, str]) -> dict[str, str]:
+    """``headers`` without those by which this or any other tracer knows a trace; names in lower case."""
+    return {name: value for name, value in headers.items() if not TRACE_HEADERS.fullmatch(name)}
 
 
 def inject(headers: MutableMapping[str, str]) -> None:

@@ -1,5 +1,9 @@
 """Spans: one SERVER span for a request, one CLIENT span for each attempt at a callback.
 
+A request arrives before anybody knows whose it is, and it depends on the caller whether its span may belong to the
+caller's trace. Where all callers may continue theirs the span begins at once; else when the caller is known, and for a
+request that ends before that, as if it came from the least trusted. The time it took counts from its arrival, always.
+
 No exception is recorded on either: messages and stack traces may hold what a caller sent.
 """
 
@@ -7,20 +11,23 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import ContextVar, Token
-from time import perf_counter
+from time import perf_counter, time_ns
 from typing import TYPE_CHECKING, Final, Self
 
 from opentelemetry import context as otel_context
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, format_trace_id, set_span_in_context
 
+from gateway.model import TraceContext
 from gateway.telemetry._metrics import ABORTED, OTHER, OUTCOMES, Metrics, RequestKey
-from gateway.telemetry._propagation import extract
+from gateway.telemetry._propagation import extract, inject, links_from, without_trace_context
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
     from opentelemetry.context import Context
+
+    from gateway.telemetry._trace_policies import TracePolicies
 
 AttributeValue = str | bool | int | float
 
@@ -38,11 +45,14 @@ class RequestSpan:
     """
 
     __slots__ = (
+        "_arrived",
         "_headers",
         "_method",
         "_metrics",
         "_names",
         "_outcome",
+        "_policies",
+        "_policy",
         "_request_id",
         "_request_id_token",
         "_span",
@@ -53,9 +63,20 @@ class RequestSpan:
         "_verb",
     )
 
-    def __init__(self, tracer: Tracer, metrics: Metrics, verb: str, headers: Mapping[str, str], method: str) -> None:
+    def __init__(
+        self,
+        tracer: Tracer,
+        metrics: Metrics,
+        policies: TracePolicies,
+        *,
+        verb: str,
+        headers: Mapping[str, str],
+        method: str,
+    ) -> None:
         self._tracer = tracer
         self._metrics = metrics
+        self._policies = policies
+        self._policy = policies.strictest
         self._verb = verb
         self._headers = headers
         self._method = method
@@ -64,8 +85,9 @@ class RequestSpan:
         self._status = 0
         self._request_id: str | None = None
         self._request_id_token: Token[str | None] | None = None
-        self._span: Span
+        self._span: Span | None = None
         self._token: Token[Context]
+        self._arrived: int | None = None
 
     def name(self, endpoint: str, service: str | None = None, operation: str | None = None) -> None:
         """Say where the request goes, in names that the registry knows; ``None`` for one that it does not."""
@@ -82,6 +104,14 @@ class RequestSpan:
         if self._request_id_token is None:
             self._request_id_token = token
 
+    def caller(self, issuer: str) -> None:
+        """Say whose request it is, once that is proven: by the issuer's policy its trace goes on or begins here."""
+        self._begin(self._policies.of(issuer))
+
+    def engine(self) -> None:
+        """Say that the engine sent it: what it comes with is what the gateway itself has handed to the engine."""
+        self._begin(TraceContext.CONTINUE)
+
     def outcome(self, value: str) -> None:
         """Note how it ended: succeeded, started, failed, canceled, running, or a handler error's type."""
         self._outcome = value if value in OUTCOMES else OTHER
@@ -92,35 +122,62 @@ class RequestSpan:
 
     @property
     def trace_id(self) -> str:
-        """The trace's id, 32 hexadecimal digits."""
-        return format_trace_id(self._span.get_span_context().trace_id)
+        """The trace's id, 32 hexadecimal digits; to ask before the caller is known makes the request a stranger's."""
+        return format_trace_id(self._begun().get_span_context().trace_id)
+
+    def handed_on(self, headers: Mapping[str, str]) -> dict[str, str]:
+        """A request's headers for whoever works on it: this span in place of the caller's.
+
+        What else belongs to the caller's trace (baggage, other tracers' headers) goes along where its trace goes on.
+        """
+        handed = dict(headers) if self._policy is TraceContext.CONTINUE else without_trace_context(headers)
+        for name in ("traceparent", "tracestate"):
+            handed.pop(name, None)
+        inject(handed)
+        return handed
 
     def __enter__(self) -> Self:
         self._started = perf_counter()
-        parent = extract(self._headers)
-        self._span = self._tracer.start_span(
+        if self._policies.strictest is TraceContext.CONTINUE:
+            self._begin(TraceContext.CONTINUE)
+        else:
+            self._arrived = time_ns()
+        return self
+
+    def _begun(self) -> Span:
+        return self._span or self._begin(self._policies.strictest)
+
+    def _begin(self, policy: TraceContext) -> Span:
+        if self._span is not None:
+            return self._span
+        self._policy = policy
+        parent = extract(self._headers if policy is TraceContext.CONTINUE else {})
+        span = self._span = self._tracer.start_span(
             f"nexus.{self._verb} {OTHER}/{OTHER}",
             parent,
             SpanKind.SERVER,
+            links=links_from([self._headers.get("traceparent", "")]) if policy is TraceContext.LINK else None,
+            start_time=self._arrived,
             record_exception=False,
             set_status_on_exception=False,
         )
-        self._token = otel_context.attach(set_span_in_context(self._span, parent))
-        return self
+        self._token = otel_context.attach(set_span_in_context(span, parent))
+        return span
 
     def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
         outcome = self._outcome or _outcome_of(kind)
         endpoint, service, operation = self._names
-        if self._span.is_recording():
-            self._describe(outcome)
-        self._span.end()
+        span = self._begun()
+        if span.is_recording():
+            self._describe(span, outcome)
+        span.end()
         otel_context.detach(self._token)
         if self._request_id_token is not None:
             request_id.reset(self._request_id_token)
         elapsed = perf_counter() - self._started
         self._metrics.request(RequestKey(endpoint, service, operation, self._verb, outcome), elapsed)
 
-    def _describe(self, outcome: str) -> None:
+    def _describe(self, span: Span, outcome: str) -> None:
         endpoint, service, operation = self._names
         method = f"{service}/{operation}"
         attributes: dict[str, AttributeValue] = {
@@ -138,9 +195,9 @@ class RequestSpan:
             attributes["http.response.status_code"] = self._status
         if outcome in _SERVER_FAULTS:
             attributes["error.type"] = outcome
-            self._span.set_status(StatusCode.ERROR)
-        self._span.update_name(f"nexus.{self._verb} {method}")
-        self._span.set_attributes(attributes)
+            span.set_status(StatusCode.ERROR)
+        span.update_name(f"nexus.{self._verb} {method}")
+        span.set_attributes(attributes)
 
 
 def _outcome_of(exception: type[BaseException] | None) -> str:

@@ -15,12 +15,15 @@ from gateway.telemetry._metrics import Labels, Metrics
 from gateway.telemetry._propagation import extract, inject, links_from
 from gateway.telemetry._providers import Providers, providers_from_environment
 from gateway.telemetry._spans import AttributeValue, ClientSpan, RequestSpan
+from gateway.telemetry._trace_policies import TracePolicies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
     from types import TracebackType
 
     from opentelemetry.metrics import Meter, MeterProvider
+
+    from gateway.model import TraceContext
 
 _SCOPE = "nexus-gateway"
 
@@ -40,6 +43,7 @@ class Telemetry:
         self.tracer: Tracer = providers.tracer_provider.get_tracer(_SCOPE, version)
         self.meter: Meter = providers.meter_provider.get_meter(_SCOPE, version)
         self.metrics = Metrics(self.meter)
+        self._trace_policies = TracePolicies({})
         self.log_handler = OtlpHandler(providers.logger_provider) if providers.logger_provider else None
 
     @classmethod
@@ -78,12 +82,17 @@ class Telemetry:
         await self._providers.aclose(self._shutdown_timeout)
 
     def request_span(self, verb: str, headers: Mapping[str, str], *, method: str = "POST") -> RequestSpan:
-        """The SERVER span of one request, current inside ``with``, child of what ``headers`` say.
+        """The SERVER span of one request, current inside ``with`` from when its caller is known, or from the beginning.
 
-        ``verb`` is one of a closed set (start, cancel, result, describe, completion, …); ``headers`` is
-        case-insensitive or has lower-case names.
+        What becomes of the trace context in ``headers`` is the policy of the caller's issuer; without policies the span
+        is a child of what they say. ``verb`` is one of a closed set (start, cancel, result, describe, completion, …);
+        ``headers`` is case-insensitive or has lower-case names.
         """
-        return RequestSpan(self.tracer, self.metrics, verb, headers, method)
+        return RequestSpan(self.tracer, self.metrics, self._trace_policies, verb=verb, headers=headers, method=method)
+
+    def believe(self, by_issuer: Mapping[str, TraceContext]) -> None:
+        """From now on believe the trace context of callers as far as their issuer's policy says."""
+        self._trace_policies = TracePolicies(by_issuer)
 
     @contextmanager
     def client_span(

@@ -9,12 +9,25 @@ from nexusrpc import HandlerErrorType
 from opentelemetry import baggage
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
+from gateway.model import TraceContext
 from gateway.telemetry import Telemetry, request_id
 from tests.unit.otlp_sink import Sink, collecting, plain
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = "b7ad6b7169203331"
 TRACEPARENT = f"00-{TRACE}-{PARENT}-01"
+
+
+CALLERS = {
+    "traceparent": TRACEPARENT,
+    "tracestate": "vendor=1",
+    "baggage": "user=alice",
+    "b3": f"{TRACE}-{PARENT}-1",
+    "accept": "*/*",
+}
+TRUSTED, LINKED, STRANGER = "https://trusted.test", "https://linked.test", "https://stranger.test"
+TWO = {TRUSTED: TraceContext.CONTINUE, LINKED: TraceContext.LINK}
+ALL = {**TWO, STRANGER: TraceContext.RESTART}
 
 
 def telemetry(sink: Sink) -> Telemetry:
@@ -229,3 +242,87 @@ async def test_an_unsampled_parent_is_respected() -> None:
         with subject.request_span("start", {"traceparent": f"00-{TRACE}-{PARENT}-00"}) as span:
             assert TRACE == span.trace_id
     assert [] == sink.spans
+
+
+@pytest.mark.parametrize("flags", ["00", "01"])
+@pytest.mark.parametrize(
+    ("issuer", "continued", "linked"), [(TRUSTED, True, False), (LINKED, False, True), (STRANGER, False, False)]
+)
+async def test_what_becomes_of_a_callers_trace_is_the_policy_of_its_issuer(
+    flags: str, issuer: str, *, continued: bool, linked: bool
+) -> None:
+    """And with it, what of the caller's reaches others, and whether the caller's sampling counts."""
+    traceparent = f"00-{TRACE}-{PARENT}-{flags}"
+    async with collecting() as sink, telemetry(sink) as subject:
+        subject.believe(ALL)
+        with subject.request_span("start", {**CALLERS, "traceparent": traceparent}) as span:
+            assert None is subject.current_trace_id()
+            await asyncio.sleep(0.02)
+            span.caller(issuer)
+            assert continued is (TRACE == span.trace_id)
+            assert span.trace_id == subject.current_trace_id()
+            assert ({"user": "alice"} if continued else {}) == dict(baggage.get_all())
+            handed = span.handed_on({**CALLERS, "traceparent": traceparent})
+    theirs = {"tracestate", "baggage", "b3"}
+    assert {"traceparent", "accept", *(theirs if continued else ())} == handed.keys()
+    assert f"00-{span.trace_id}-" == handed["traceparent"][:36]
+    assert PARENT not in handed["traceparent"]
+    if continued and flags == "00":
+        assert [] == sink.spans
+        return
+    (exported,) = sink.spans
+    assert ((PARENT, "vendor=1") if continued else ("", "")) == (exported.parent_span_id.hex(), exported.trace_state)
+    assert ([(TRACE, PARENT, "")] if linked else []) == [
+        (link.trace_id.hex(), link.span_id.hex(), link.trace_state) for link in exported.links
+    ]
+    # What it took to know the caller is part of the request.
+    assert 20_000_000 < exported.end_time_unix_nano - exported.start_time_unix_nano
+
+
+@pytest.mark.parametrize(("policies", "linked"), [(TWO, True), (ALL, False)])
+async def test_who_is_never_known_is_trusted_as_the_least_trusted(
+    policies: dict[str, TraceContext], *, linked: bool
+) -> None:
+    async with collecting() as sink, telemetry(sink) as subject:
+        subject.believe(policies)
+        with subject.request_span("start", CALLERS) as span:
+            span.outcome("UNAUTHENTICATED")
+        with subject.request_span("start", CALLERS) as span:
+            asked = span.trace_id
+            # Too late: the answer and the log have told that id already.
+            span.caller(TRUSTED)
+            assert asked == span.trace_id == subject.current_trace_id()
+        with subject.request_span("start", CALLERS) as span:
+            span.caller("https://gone.test")
+    assert 3 == len({span.trace_id for span in sink.spans} - {bytes.fromhex(TRACE)})
+    assert [linked] * 3 == [bool(span.links) for span in sink.spans]
+
+
+async def test_a_malformed_traceparent_is_linked_to_nothing() -> None:
+    async with collecting() as sink, telemetry(sink) as subject:
+        subject.believe({LINKED: TraceContext.LINK})
+        with subject.request_span("start", {"traceparent": "junk"}) as span:
+            span.caller(LINKED)
+    assert [[]] == [list(span.links) for span in sink.spans]
+
+
+async def test_what_the_engine_brings_back_is_the_gateways_own_trace() -> None:
+    async with Telemetry.from_environment("t", {}) as subject:
+        subject.believe(ALL)
+        with subject.request_span("completion", CALLERS) as span:
+            span.engine()
+            assert TRACE == span.trace_id
+
+
+async def test_where_everybody_is_trusted_the_span_begins_at_once() -> None:
+    async with Telemetry.from_environment("t", {}) as subject:
+        subject.believe({TRUSTED: TraceContext.CONTINUE})
+        with subject.request_span("start", CALLERS):
+            assert TRACE == subject.current_trace_id()
+
+
+async def test_a_tracestate_that_was_too_large_to_take_is_not_handed_on() -> None:
+    async with Telemetry.from_environment("t", {}) as subject:
+        headers = {"traceparent": TRACEPARENT, "tracestate": ",".join(f"k{n}={'v' * 20}" for n in range(30))}
+        with subject.request_span("start", headers) as span:
+            assert {"traceparent"} == span.handed_on(headers).keys()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gateway.auth import AuditLog, Auditor, id_of
+from gateway.auth import AuditLog, Auditor, AuthenticationFailed, Reason, id_of
 from gateway.model import Decision, OperationAddress, PartialAddress, Principal, Reach, Tenant, Verb
 
 CALLER = Principal(issuer="https://issuer.test", subject="svc\n{}", namespace="checkout", token_id="t1")
@@ -30,7 +30,7 @@ async def test_each_decision_is_one_line_whatever_stands_in_it(tmp_path: Path) -
         auditor = Auditor(log)
         auditor.decided(CALLER, PROCESS, Verb.START, ALLOWED, target="orders", trace_id="a" * 32, request_id="r1")
         auditor.decided(CALLER, PROCESS, Verb.CANCEL, REFUSED, target="orders")
-        auditor.unauthenticated("0123", "expired", PROCESS, Verb.START)
+        auditor.unauthenticated(AuthenticationFailed(Reason.EXPIRED), PROCESS, Verb.START)
     allowed, refused, unknown = entries(file)
     assert (True, "svc\n{}", "t1", "orders", "a" * 32, "r1", "start") == tuple(
         allowed[name]
@@ -39,7 +39,7 @@ async def test_each_decision_is_one_line_whatever_stands_in_it(tmp_path: Path) -
     assert (False, "deny.0 matches", "deny.0", "cancel") == tuple(
         refused[name] for name in ("allowed", "reason", "rule", "verb")
     )
-    assert ("0123", "token refused: expired") == (unknown["decision"], unknown["reason"])
+    assert (False, "token refused: expired") == (unknown["allowed"], unknown["reason"])
     assert 0o600 == stat.S_IMODE(file.stat().st_mode)
 
 

@@ -18,7 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nexusrpc import HandlerErrorType
 
-from gateway.auth import AuthenticationFailed, Authenticator, Reason
+from gateway.auth import Auditor, AuthenticationFailed, Authenticator, Reason
+from gateway.model import PartialAddress, Verb
 from tests.unit.auth.signing import DELETE, Signer, encoded, key_set, policy
 
 if TYPE_CHECKING:
@@ -301,11 +302,12 @@ async def test_a_hostile_token_is_refused(
     authenticator: Authenticator, caplog: pytest.LogCaptureFixture, token: str, reason: Reason
 ) -> None:
     """The client reads one sentence without a word of the token; the log has the reason, and not the token either."""
-    caplog.set_level("INFO", "gateway.auth")
+    caplog.set_level("INFO")
     caplog.clear()
     with pytest.raises(AuthenticationFailed) as refused:
         await authenticator.authenticate([f"Bearer {token}"])
     error = refused.value
+    Auditor().unauthenticated(error, PartialAddress(), Verb.START)
     if error.reason is Reason.SCHEME:
         # Spaces and the like: it does not even get as far as the token.
         assert reason is Reason.FORM
@@ -360,10 +362,11 @@ async def test_an_unknown_key_and_a_wrong_signature_sound_the_same(authenticator
 async def test_a_foreign_name_in_the_log_is_short_and_on_one_line(
     authenticator: Authenticator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("INFO", "gateway.auth")
+    caplog.set_level("INFO")
     token = SIGNER.token(iss="x\r\nforged line\x1b[2J" + "y" * 500)
-    with pytest.raises(AuthenticationFailed):
+    with pytest.raises(AuthenticationFailed) as refused:
         await authenticator.authenticate([f"Bearer {token}"])
+    Auditor().unauthenticated(refused.value, PartialAddress(), Verb.START)
     [line] = caplog.messages
     assert "\\r\\nforged line\\x1b[2J" in line
     assert len(line) < 300
