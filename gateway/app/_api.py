@@ -37,7 +37,7 @@ class Api:
             telemetry=core.telemetry,
             auditor=core.auditor,
         )
-        queries, actions = Queries(access, core.sealer), Actions(access, core.sealer)
+        queries, actions = Queries(access, core.sealer), Actions(access)
         bulk = Bulk(access=access, queries=queries, actions=actions, sealer=core.sealer)
         views = OperationsViews(
             access=access,

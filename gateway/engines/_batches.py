@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+
+from gateway.engines._base import OperationNotFound
 
 # All at run time: an engine may write batches down, and looks annotations up to read them again.
 from gateway.model import OperationAddress, Origin, Tenant
 from gateway.request_ids import request_id_about
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,19 +22,24 @@ class Requester:
     trace_id: str = ""
     request_id: str | None = None
 
-    def repetition(self, before: Origin | None, address: OperationAddress, engine_token: str, *, retry: bool) -> Origin:
-        """The origin of what is started once more: a retry, or else a clone, of the operation with this token.
+    def repetition(self, before: Origin | None, chosen: Chosen, *, retry: bool) -> Origin:
+        """The origin of what is started once more: a retry, or else a clone, of the chosen operation.
 
         The same for the same request, so that the engine does it once. ``before`` is the origin of that operation.
+        What is another tenant's stays so, whoever asks: it is its owner's as it was before.
+
+        Raises:
+            OperationNotFound: it is no operation of its owner's.
         """
-        metadata: Mapping[str, str] = {}
-        if before is not None and before.tenant == self.tenant:
-            metadata = before.metadata
+        address, engine_token = chosen.address, chosen.engine_token
+        known = before if before is not None and before.tenant == chosen.owner else None
+        if known is None and chosen.owner != self.tenant:
+            raise OperationNotFound
         first = before.retry_of if before is not None and retry else None
         return Origin(
             address=address,
-            tenant=self.tenant,
-            subject=self.subject,
+            tenant=chosen.owner,
+            subject=known.subject if known is not None and chosen.owner != self.tenant else self.subject,
             request_id=self.request_id,
             scoped_request_id=request_id_about(
                 self.tenant, address, engine_token, "retry" if retry else "clone", self.request_id
@@ -44,7 +47,7 @@ class Requester:
             start_id=self.start_id,
             digest=before.digest if before is not None else "",
             trace_id=self.trace_id,
-            metadata=metadata,
+            metadata=known.metadata if known is not None else {},
             retry_of=first or engine_token,
         )
 
@@ -68,10 +71,11 @@ class BatchOrder:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """One operation that was chosen by its token."""
+    """One operation, and whose it is."""
 
     address: OperationAddress
     engine_token: str
+    owner: Tenant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

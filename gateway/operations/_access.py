@@ -3,15 +3,21 @@
 1. authenticate, or 401;
 2. open the token: it opens for its tenant and its own address only, so every mounted address is tried, or 404;
 3. authorize at that address, or 403, or the same 404 where the caller may not know of the service.
+
+A token is for an operation of the caller's own tenant, as at the Nexus interface, or for one of another tenant: such a
+token is of another kind, says whose operation it is, and leads to nothing but what rules let do across tenants.
+Whatever comes of a request is on record.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from gateway.auth import AuthenticationFailed
-from gateway.engines import Requester, ServiceScope
+from gateway.auth import AuthenticationFailed, KeysUnavailable
+from gateway.engines import Chosen, Requester, ServiceScope
+from gateway.model import Decision, OperationAddress, PartialAddress, Reach
 from gateway.operations._errors import ApiError, not_found
 from gateway.tokens import InvalidToken
 
@@ -20,37 +26,59 @@ if TYPE_CHECKING:
 
     from gateway.auth import Auditor, Authenticator, Authorizer
     from gateway.engines import Engine
-    from gateway.model import OperationAddress, Principal, Verb
+    from gateway.model import Principal, Tenant, Verb
     from gateway.registry import MountedEndpoint, Registry
-    from gateway.telemetry import Telemetry
+    from gateway.telemetry import RequestSpan, Telemetry
     from gateway.tokens import TokenSealer
+
+_A_RULE_MATCHES: Final = "an allow rule matches"
+_NO_RULE_MATCHES: Final = "no allow rule matches"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """An operation that the caller may do what it asked for with; ``engine_token`` is what its token holds."""
+    """An operation that the caller may do what it asked for with; ``chosen`` says which, and whose it is."""
 
     principal: Principal
     mounted: MountedEndpoint
-    address: OperationAddress
     engine: Engine
-    engine_token: str
-    token: str
+    chosen: Chosen
+
+    @property
+    def address(self) -> OperationAddress:
+        """Where it is."""
+        return self.chosen.address
+
+    @property
+    def engine_token(self) -> str:
+        """What the engine knows it by."""
+        return self.chosen.engine_token
+
+    @property
+    def owner(self) -> Tenant:
+        """Whose it is."""
+        return self.chosen.owner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asker:
-    """What a request shows of who sent it, and the ids that it goes by in logs and traces.
+    """What a request shows of who sent it and what for, and the ids that it goes by in logs and traces.
 
     ``authorization`` are the values of that header, ``certificate`` is the thumbprint of the client's certificate,
-    ``peer`` the address at the other end of the connection.
+    ``peer`` the address at the other end of the connection. ``asks`` is the name of what is asked for.
     """
 
+    asks: str
     authorization: Sequence[str]
     certificate: str | None
     peer: str
     request_id: str
-    trace_id: str
+    span: RequestSpan
+
+    @property
+    def trace_id(self) -> str:
+        """The id of the trace that the request belongs to."""
+        return self.span.trace_id
 
     def requester(self, principal: Principal, request_id: str | None = None) -> Requester:
         """What an engine is told of them; ``request_id`` is the caller's own."""
@@ -102,10 +130,16 @@ class Access:
             KeysUnavailable: an issuer's keys cannot be had.
         """
         try:
-            return await self._authenticator.authenticate(asker.authorization, asker.certificate, peer=asker.peer)
-        except AuthenticationFailed as error:
-            self._telemetry.authentication_failure(error.reason)
+            principal = await self._authenticator.authenticate(asker.authorization, asker.certificate, peer=asker.peer)
+        except (AuthenticationFailed, KeysUnavailable) as error:
+            if isinstance(error, AuthenticationFailed):
+                self._telemetry.authentication_failure(error.reason)
+            self._auditor.unauthenticated(
+                error, PartialAddress(), asker.asks, trace_id=asker.trace_id, request_id=asker.request_id
+            )
             raise
+        asker.span.caller(principal.issuer)
+        return principal
 
     def target(self, asker: Asker, principal: Principal, token: str, verb: Verb) -> Target:
         """The operation behind a token, where the caller may do this to it.
@@ -115,62 +149,57 @@ class Access:
         """
         found = list(self._opened(principal, token))
         if not found:
+            unknown = Decision(allowed=False, visible=False, reason="the token opens no operation")
+            self._record(asker, principal, PartialAddress(), verb, unknown)
             raise not_found()
-        mounted, address, engine_token = found[0]
-        decision = self._authorizer.authorize(principal, mounted.endpoint, address, verb)
-        self._auditor.decided(
-            principal,
-            address,
-            verb,
-            decision,
-            target=mounted.endpoint.namespace,
-            trace_id=asker.trace_id,
-            request_id=asker.request_id,
-        )
+        mounted, chosen = found[0]
+        decision = self._decide(principal, mounted, chosen.address, verb, chosen.owner)
+        namespace = mounted.endpoint.namespace
+        self._record(asker, principal, chosen.address, verb, decision, target=namespace, owner=chosen.owner)
         if not decision.visible:
             raise not_found()
         if decision.paused:
             raise ApiError("UNAVAILABLE", "the operation is stopped for now; try again later")
         if not decision.allowed:
             raise ApiError("PERMISSION_DENIED", f"the caller may not {verb} this operation")
-        return Target(
-            principal=principal,
-            mounted=mounted,
-            address=address,
-            engine=self.engine_of(mounted),
-            engine_token=engine_token,
-            token=token,
-        )
+        return Target(principal=principal, mounted=mounted, engine=self.engine_of(mounted), chosen=chosen)
 
-    def allowed(self, principal: Principal, address: OperationAddress, verb: Verb) -> bool:
-        """Whether the caller may do this at that address, if there is such an address."""
+    def seal(self, principal: Principal, chosen: Chosen) -> str:
+        """The token that the caller gets for an operation: the one that start returned, where it is its tenant's own.
+
+        Raises:
+            TokenTooLong: it would not fit.
+        """
+        address, engine_token = chosen.address, chosen.engine_token
+        if chosen.owner == principal.tenant:
+            return self._sealer.seal_operation(principal.tenant, address, engine_token)
+        return self._sealer.seal_anothers_operation(principal.tenant, address, engine_token, chosen.owner)
+
+    def allowed(self, principal: Principal, address: OperationAddress, verb: Verb, owner: Tenant) -> bool:
+        """Whether the caller may do this with an operation of that owner at that address, if there is such one."""
         mounted = self._registry.resolve(address.endpoint)
         if mounted is None or mounted.operation(address.service, address.operation) is None:
             return False
-        return self._authorizer.authorize(principal, mounted.endpoint, address, verb).allowed
+        return self._decide(principal, mounted, address, verb, owner).allowed
 
     def scopes(
-        self, principal: Principal, verb: Verb, only: OperationFilterNames
+        self, asker: Asker, principal: Principal, verb: Verb, only: PartialAddress
     ) -> Mapping[Source, tuple[ServiceScope, ...]]:
         """Where the caller may do this at all, by source; nowhere that ``only`` leaves out."""
         scopes: dict[Source, list[ServiceScope]] = {}
         for mounted in self._registry.endpoints():
-            endpoint = mounted.endpoint
-            for service, operations in mounted.services.items():
-                if not only.admits(endpoint.name, service):
-                    continue
-                mine = tuple(
-                    address.operation
-                    for address in mounted.addresses()
-                    if address.service == service
-                    and only.operation in (None, address.operation)
-                    and self._authorizer.authorize(principal, endpoint, address, verb).allowed
-                )
-                if mine:
-                    whole = len(mine) == len(operations)
-                    scope = ServiceScope(endpoint.name, service, None if whole else mine)
-                    scopes.setdefault(Source(endpoint.engine, endpoint.namespace), []).append(scope)
-        return {source: tuple(found) for source, found in scopes.items()}
+            source = Source(mounted.endpoint.engine, mounted.endpoint.namespace)
+            for service in mounted.services:
+                if only.admits(mounted.endpoint.name, service):
+                    scopes.setdefault(source, []).extend(self._service_scopes(principal, mounted, service, verb, only))
+        found = {source: tuple(services) for source, services in scopes.items() if services}
+        self._record_scopes(asker, principal, verb, only, [scope for services in found.values() for scope in services])
+        return found
+
+    def discovered(self, asker: Asker, principal: Principal, asked: PartialAddress, *, found: bool) -> None:
+        """Put on record that a caller asked what it may use, and whether that was anything."""
+        reason = _A_RULE_MATCHES if found else _NO_RULE_MATCHES
+        self._record(asker, principal, asked, "discover", Decision(allowed=found, visible=found, reason=reason))
 
     def engine(self, name: str) -> Engine:
         """The engine of that name."""
@@ -184,23 +213,70 @@ class Access:
         """The endpoint of that name."""
         return self._registry.resolve(endpoint)
 
-    def _opened(self, principal: Principal, token: str) -> Iterator[tuple[MountedEndpoint, OperationAddress, str]]:
-        # All of them, every time: how long it takes tells nothing about the token.
-        for mounted, address in self._addresses:
-            try:
-                yield mounted, address, self._sealer.open_operation(token, principal.tenant, address)
-            except InvalidToken:
+    def _service_scopes(
+        self, principal: Principal, mounted: MountedEndpoint, service: str, verb: Verb, only: PartialAddress
+    ) -> Iterator[ServiceScope]:
+        endpoint = mounted.endpoint
+        own: list[str] = []
+        every: list[str] = []
+        for operation in sorted(mounted.services[service]):
+            address = OperationAddress(endpoint.name, service, operation)
+            if only.operation not in (None, operation):
                 continue
+            # A rule that reaches every tenant reaches the caller's own: who may not there, may nowhere.
+            if not self._authorizer.authorize(principal, endpoint, address, verb).allowed:
+                continue
+            across = self._authorizer.authorize(principal, endpoint, address, verb, anothers=True).allowed
+            (every if across else own).append(operation)
+        for operations, every_tenant in ((own, False), (every, True)):
+            if operations:
+                whole = len(operations) == len(mounted.services[service])
+                yield ServiceScope(endpoint.name, service, None if whole else tuple(operations), every_tenant)
 
+    def _decide(
+        self, principal: Principal, mounted: MountedEndpoint, address: OperationAddress, verb: Verb, owner: Tenant
+    ) -> Decision:
+        anothers = owner != principal.tenant
+        return self._authorizer.authorize(principal, mounted.endpoint, address, verb, anothers=anothers)
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OperationFilterNames:
-    """The part of a filter that names where; None leaves it open."""
+    def _opened(self, principal: Principal, token: str) -> Iterator[tuple[MountedEndpoint, Chosen]]:
+        # All of them, every time, in both kinds: how long it takes tells nothing about the token.
+        for mounted, address in self._addresses:
+            with suppress(InvalidToken):
+                engine_token = self._sealer.open_operation(token, principal.tenant, address)
+                yield mounted, Chosen(address, engine_token, principal.tenant)
+            with suppress(InvalidToken):
+                engine_token, owner = self._sealer.open_anothers_operation(token, principal.tenant, address)
+                yield mounted, Chosen(address, engine_token, owner)
 
-    endpoint: str | None = None
-    service: str | None = None
-    operation: str | None = None
+    def _record_scopes(
+        self, asker: Asker, principal: Principal, verb: Verb, asked: PartialAddress, found: Sequence[ServiceScope]
+    ) -> None:
+        reason = _A_RULE_MATCHES if found else _NO_RULE_MATCHES
+        reach = Reach.ALL if any(scope.every_tenant for scope in found) else Reach.OWN
+        decision = Decision(allowed=bool(found), visible=bool(found), reason=reason)
+        self._record(asker, principal, asked, verb, decision, reach=reach)
 
-    def admits(self, endpoint: str, service: str) -> bool:
-        """Whether this service of this endpoint is meant."""
-        return self.endpoint in (None, endpoint) and self.service in (None, service)
+    def _record(
+        self,
+        asker: Asker,
+        principal: Principal,
+        asked: OperationAddress | PartialAddress,
+        verb: str,
+        decision: Decision,
+        *,
+        target: str | None = None,
+        owner: Tenant | None = None,
+        reach: Reach = Reach.OWN,
+    ) -> None:
+        self._auditor.decided(
+            principal,
+            asked,
+            verb,
+            decision,
+            target=target,
+            owner=owner,
+            reach=reach,
+            trace_id=asker.trace_id,
+            request_id=asker.request_id,
+        )

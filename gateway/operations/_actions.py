@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from gateway.model import Origin, Principal
     from gateway.operations._access import Access, Asker, Target
     from gateway.plugins import Exposed
-    from gateway.tokens import TokenSealer
 
 _VERBS: Final = {
     ExposedKind.UPDATE: Verb.SIGNAL,
@@ -43,19 +42,17 @@ class Request:
 class Actions:
     """Describes, ends, repeats and speaks to operations. Each method raises ApiError, and what engines raise."""
 
-    def __init__(self, access: Access, sealer: TokenSealer) -> None:
+    def __init__(self, access: Access) -> None:
         self._access = access
-        self._sealer = sealer
 
     async def describe(self, request: Request) -> Mapping[str, Any]:
         """The operation from near."""
         target = self._access.target(request.asker, request.principal, request.token, Verb.DESCRIBE)
         details = await target.engine.operations.describe(target.mounted.endpoint, target.engine_token)
-        tenant = request.principal.tenant
         origin = details.record.origin
-        first = origin.retry_of if origin is not None and origin.tenant == tenant else None
-        retry_of = self._sealer.seal_operation(tenant, target.address, first) if first else None
-        return render_details(details, target.address, request.token, tenant, retry_of)
+        first = origin.retry_of if origin is not None and origin.tenant == target.owner else None
+        retry_of = self._access.seal(request.principal, replace(target.chosen, engine_token=first)) if first else None
+        return render_details(details, target.address, request.token, target.owner, retry_of)
 
     async def cancel(self, request: Request) -> Mapping[str, Any]:
         """Ask it to end; its state then."""
@@ -118,10 +115,10 @@ class Actions:
         if details.record.status is OperationStatus.RUNNING and retry:
             raise ApiError("FAILED_PRECONDITION", "the operation is running; only what has ended can be retried")
         requester = request.asker.requester(request.principal, request.request_id)
-        return requester.repetition(details.record.origin, target.address, target.engine_token, retry=retry)
+        return requester.repetition(details.record.origin, target.chosen, retry=retry)
 
     def _started(self, request: Request, target: Target, engine_token: str) -> Mapping[str, Any]:
-        token = self._sealer.seal_operation(request.principal.tenant, target.address, engine_token)
+        token = self._access.seal(request.principal, replace(target.chosen, engine_token=engine_token))
         return {"token": token, "state": OperationStatus.RUNNING.value}
 
 

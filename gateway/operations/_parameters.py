@@ -8,8 +8,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from gateway.model import OperationStatus
-from gateway.operations._access import OperationFilterNames
+from gateway.model import OperationStatus, PartialAddress
 from gateway.operations._errors import invalid
 from gateway.protocol import RemoteProtocolError, decode_timestamp
 
@@ -30,7 +29,7 @@ _NAMES: Final = ("endpoint", "service", "operation", "caller", "query", "since",
 class Wanted:
     """Which operations a caller asks for, before it is known which of them it may see."""
 
-    names: OperationFilterNames = field(default_factory=OperationFilterNames)
+    names: PartialAddress = field(default_factory=PartialAddress)
     statuses: frozenset[OperationStatus] = frozenset()
     since: datetime | None = None
     until: datetime | None = None
@@ -96,7 +95,7 @@ def _wanted(given: dict[str, str]) -> Wanted:
             )
     since, until = (_moment(name, given.get(name)) for name in ("since", "until"))
     return Wanted(
-        names=OperationFilterNames(
+        names=PartialAddress(
             endpoint=given.get("endpoint"), service=given.get("service"), operation=given.get("operation")
         ),
         statuses=statuses,

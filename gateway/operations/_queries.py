@@ -1,7 +1,8 @@
 """Lists and counts: of what the caller may list, and of nothing else.
 
-The engine is asked for the caller's tenant and for the operations that a rule lets it list; each item that comes back
-passes the authorizer once more. Several sources follow one another in one list.
+The engine is asked for the operations that a rule lets the caller list: those of its own tenant and, where the rule
+reaches every tenant, those of the others. Each item that comes back passes the authorizer once more, by its owner.
+Several sources follow one another in one list.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import base64
 import binascii
 from typing import TYPE_CHECKING, Any, Final
 
-from gateway.engines import OperationFilter
+from gateway.engines import Chosen, OperationFilter
 from gateway.model import OperationStatus, Verb
 from gateway.operations._access import Source
 from gateway.operations._errors import no_such_page
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from gateway.engines import OperationRecord, ServiceScope
     from gateway.model import Principal
-    from gateway.operations._access import Access
+    from gateway.operations._access import Access, Asker
     from gateway.operations._parameters import Page, Wanted
     from gateway.tokens import TokenSealer
 
@@ -36,14 +37,14 @@ class Queries:
         self._access = access
         self._sealer = sealer
 
-    async def page(self, principal: Principal, wanted: Wanted, page: Page, verb: Verb = Verb.LIST) -> Mapping[str, Any]:
-        """A page of what the caller may do ``verb`` to, the latest first in each source.
+    async def page(self, asker: Asker, principal: Principal, wanted: Wanted, page: Page) -> Mapping[str, Any]:
+        """A page of what the caller may list, the latest first in each source.
 
         Raises:
             ApiError: 400, the page token is of another list or of nobody's.
             InvalidFilter, ListingUnavailable, EngineUnavailable: as engines do.
         """
-        scopes = self._access.scopes(principal, verb, wanted.names)
+        scopes = self._access.scopes(asker, principal, Verb.LIST, wanted.names)
         sources = [*scopes]
         position, after = self._opened(principal, wanted, page.token, sources)
         found: list[Mapping[str, Any]] = []
@@ -52,33 +53,30 @@ class Queries:
             listed = await self._access.engine(source.engine).operations.page(
                 source.namespace, operation_filter(principal, wanted, scopes[source]), page.size - len(found), after
             )
-            found.extend(self._rendered(principal, listed.records, verb))
+            found.extend(self._rendered(principal, listed.records))
             after = listed.next_page
             position += after is None
         following = self._sealed(principal, wanted, sources[position], after) if position < len(sources) else None
         return {"operations": found, "next_page_token": following}
 
-    async def count(self, principal: Principal, wanted: Wanted) -> Mapping[str, Any]:
+    async def count(self, asker: Asker, principal: Principal, wanted: Wanted) -> Mapping[str, Any]:
         """How many there are, in all and by state. Raises as ``page`` does."""
         totals = dict.fromkeys(OperationStatus, 0)
-        for source, scope in self._access.scopes(principal, Verb.LIST, wanted.names).items():
+        for source, scope in self._access.scopes(asker, principal, Verb.LIST, wanted.names).items():
             engine = self._access.engine(source.engine)
             counted = await engine.operations.count(source.namespace, operation_filter(principal, wanted, scope))
             for status, number in counted.items():
                 totals[status] += number
         return {"total": sum(totals.values()), "by_state": {status.value: totals[status] for status in totals}}
 
-    def _rendered(
-        self, principal: Principal, records: Sequence[OperationRecord], verb: Verb
-    ) -> list[Mapping[str, Any]]:
+    def _rendered(self, principal: Principal, records: Sequence[OperationRecord]) -> list[Mapping[str, Any]]:
         rendered: list[Mapping[str, Any]] = []
         for record in records:
             origin = record.origin
-            if origin is None or origin.tenant != principal.tenant:
+            if origin is None or not self._access.allowed(principal, origin.address, Verb.LIST, origin.tenant):
                 continue
-            if self._access.allowed(principal, origin.address, verb):
-                token = self._sealer.seal_operation(principal.tenant, origin.address, record.engine_token)
-                rendered.append(render_record(record, origin.address, token, principal.tenant))
+            token = self._access.seal(principal, Chosen(origin.address, record.engine_token, origin.tenant))
+            rendered.append(render_record(record, origin.address, token, origin.tenant))
         return rendered
 
     def _sealed(self, principal: Principal, wanted: Wanted, source: Source, after: bytes | None) -> str:

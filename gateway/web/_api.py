@@ -53,6 +53,7 @@ def api_middleware(
         verb = request.match_info.route.name or "api"
         with telemetry.request_span(verb, headers, method=request.method) as span:
             asker = Asker(
+                asks=verb,
                 authorization=headers.get_all("authorization"),
                 certificate=thumbprint(request),
                 peer=request.remote or "",

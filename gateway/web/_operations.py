@@ -55,14 +55,16 @@ class OperationsViews:
 
     async def list(self, request: web.Request) -> web.Response:
         """A page of the caller's operations."""
-        principal = await self._access.caller(request[CALL].asker)
+        asker = request[CALL].asker
+        principal = await self._access.caller(asker)
         wanted, page = parse_list(request.query.items())
-        return json_response(await self._queries.page(principal, wanted, page))
+        return json_response(await self._queries.page(asker, principal, wanted, page))
 
     async def count(self, request: web.Request) -> web.Response:
         """How many there are."""
-        principal = await self._access.caller(request[CALL].asker)
-        return json_response(await self._queries.count(principal, parse_filter(request.query.items())))
+        asker = request[CALL].asker
+        principal = await self._access.caller(asker)
+        return json_response(await self._queries.count(asker, principal, parse_filter(request.query.items())))
 
     async def describe(self, request: web.Request) -> web.Response:
         """One from near."""

@@ -37,6 +37,11 @@ class GovernedGateway:
     lines: deque[str] = field(repr=False)
 
     @property
+    def gateway(self) -> GatewayServer:
+        """The process, by the name that a stack has for its own."""
+        return self.server
+
+    @property
     def config(self) -> Path:
         return self.directory / "gateway.yaml"
 

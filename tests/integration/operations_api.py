@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gateway.devstack import Stack
+    from tests.integration.governed_gateway import GovernedGateway
 
 
 class OperationsApi:
     """The operations resource, for one caller."""
 
-    def __init__(self, stack: Stack, caller: Caller) -> None:
+    def __init__(self, stack: Stack | GovernedGateway, caller: Caller) -> None:
         self._caller = caller.at(f"{stack.gateway.url}/api/v1")
 
     async def get(self, path: str, token: str | None = None, /, **parameters: str) -> Answer:
