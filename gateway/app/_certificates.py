@@ -20,10 +20,32 @@ _CLIENTS: Final[Mapping[str, ssl.VerifyMode]] = {
 }
 
 
+class _Renewable(ssl.SSLContext):
+    """A listener's context that stands for the one that was loaded last.
+
+    Each connection is made from that one alone. A context that is loaded into once more would go on trusting what it
+    had trusted before, and would take up sessions that began under it.
+    """
+
+    latest: ssl.SSLContext
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        """The TLS of one connection, which asyncio asks for as each begins."""
+        return self.latest.wrap_bio(incoming, outgoing, server_side, server_hostname, session)
+
+
 class ServerCertificate:
     """A certificate with its key, and the authorities of clients' certificates.
 
-    New connections get what was loaded last; those that are open go on with what they began with.
+    New connections get what was loaded last, and nothing of what was loaded before; those that are open go on with what
+    they began with.
     """
 
     def __init__(self, settings: ListenerTlsSettings) -> None:
@@ -33,8 +55,13 @@ class ServerCertificate:
             SettingsError: with a line that names what cannot be read or does not fit.
         """
         self._settings = settings
-        self.context = self._load(ssl.create_default_context(ssl.Purpose.CLIENT_AUTH))
-        """For a listener."""
+        self._context = _Renewable(ssl.PROTOCOL_TLS_SERVER)
+        self._context.latest = self._loaded()
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """For a listener, for as long as it listens."""
+        return self._context
 
     def watched(self) -> Watched:
         """The files to watch."""
@@ -43,14 +70,13 @@ class ServerCertificate:
 
     async def _take(self) -> None:
         try:
-            # First elsewhere: a certificate that does not fit its key must not spoil the context in use.
-            self._load(ssl.create_default_context(ssl.Purpose.CLIENT_AUTH))
-            self._load(self.context)
+            self._context.latest = self._loaded()
         except SettingsError as error:
             raise CannotTake(error.faults) from None
 
-    def _load(self, context: ssl.SSLContext) -> ssl.SSLContext:
+    def _loaded(self) -> ssl.SSLContext:
         settings = self._settings
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         try:
             context.load_cert_chain(settings.cert_file, settings.key_file, password=_no_password)
             if settings.client_ca_file is not None:

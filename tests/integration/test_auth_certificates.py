@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import ssl
 import time
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from gateway.web import ConnectionLimits
 from tests.integration.caller import Caller
 from tests.integration.certificates import Authority, Certificate
 from tests.integration.governed_gateway import GovernedGateway, governed_gateway
-from tests.integration.slow_clients import serving
+from tests.integration.slow_clients import Server, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -150,6 +151,68 @@ async def test_a_renewed_certificate_is_shown_to_new_connections_and_a_bad_one_i
         with pytest.raises(Exception, match=r"server\.tls"):
             await loaded.watched().take()
         assert second.certificate.serial_number == await shown()
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["1.2", "1.3"])
+@pytest.mark.parametrize("asked", ["required", "optional"])
+async def test_an_authority_that_is_withdrawn_vouches_for_no_new_connection(
+    tmp_path: Path, authority: Authority, version: ssl.TLSVersion, asked: str
+) -> None:
+    """Nor for a session that is taken up again; a connection that is open goes on."""
+    leaving, staying = Authority(tmp_path, "leaving"), Authority(tmp_path, "staying")
+    trusted = tmp_path / "trusted.pem"
+    trusted.write_bytes(leaving.file.read_bytes() + staying.file.read_bytes())
+    loaded = ServerCertificate(
+        settings(authority.certificate("server6"), authority, client_ca_file=trusted, client_cert=asked)
+    )
+    theirs = tls_client(authority, leaving.certificate("client of the leaving"), version)
+    others = tls_client(authority, staying.certificate("client of the staying"), version)
+    async with serving(ConnectionLimits(), loaded.context) as server:
+        with await dialed(server, theirs) as before, await dialed(server, theirs, before.session) as again:
+            assert again.session_reused
+            assert b"200" == await asyncio.to_thread(status_over, again)
+            trusted.write_bytes(staying.file.read_bytes())
+            await loaded.watched().take()
+            assert b"200" == await asyncio.to_thread(status_over, before)
+            for session in (None, before.session, again.session):
+                with pytest.raises((ssl.SSLError, ConnectionError)):
+                    await dialed(server, theirs, session)
+        with await dialed(server, others) as served:
+            assert b"200" == await asyncio.to_thread(status_over, served)
+
+
+async def dialed(server: Server, context: ssl.SSLContext, session: ssl.SSLSession | None = None) -> ssl.SSLSocket:
+    """A connection over which a request was answered; with blocking reads, as asyncio takes up no session again."""
+
+    def dial() -> ssl.SSLSocket:
+        plain = socket.create_connection(("127.0.0.1", server.port), timeout=5)
+        connected = None
+        try:
+            connected = context.wrap_socket(plain, server_hostname="127.0.0.1", session=session)
+            assert b"200" == status_over(connected)
+        except BaseException:
+            (connected or plain).close()
+            raise
+        return connected
+
+    return await asyncio.to_thread(dial)
+
+
+def status_over(connection: ssl.SSLSocket) -> bytes:
+    """The status of one request."""
+    connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    answer = connection.recv(4096)
+    if not answer:
+        # As TLS 1.3 has it: the client believes in the connection before the server has looked at its certificate.
+        raise ConnectionError("closed without an answer")
+    return answer.split()[1]
+
+
+def tls_client(authority: Authority, certificate: Certificate, version: ssl.TLSVersion) -> ssl.SSLContext:
+    """A client of one version of TLS."""
+    context = authority.client_context(certificate)
+    context.minimum_version = context.maximum_version = version
+    return context
 
 
 async def test_a_connection_that_never_shakes_hands_is_closed(authority: Authority) -> None:
