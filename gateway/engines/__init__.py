@@ -12,6 +12,7 @@ from gateway.engines._deliveries import (
     Tried,
 )
 from gateway.engines._operations import (
+    ActionNotSupported,
     CallbackState,
     InvalidFilter,
     InvalidPageToken,
@@ -32,6 +33,7 @@ from gateway.engines._operations import (
 from gateway.engines._polls import SharedPolls, TooManyPolls
 
 __all__ = (
+    "ActionNotSupported",
     "BatchKind",
     "BatchOrder",
     "BatchProgress",

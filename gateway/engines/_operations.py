@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
+class ActionNotSupported(Exception):
+    """The engine has no such thing to do to an operation of this kind; the message says so, and is for the caller."""
+
+
 class InvalidFilter(Exception):
     """The caller's own filter expression is not one that it may ask with; the message says why, and is for it."""
 
@@ -165,7 +169,8 @@ class OperationsEngine(Protocol):
     """What an engine knows of operations, and does to them, beside starting them.
 
     What is about one operation raises OperationNotFound where there is none, ResultNotSupported where the handler made
-    its token itself, and EngineUnavailable; what finds operations raises InvalidFilter and ListingUnavailable.
+    its token itself, ActionNotSupported where an operation of its kind cannot do it, and EngineUnavailable; what finds
+    operations raises InvalidFilter and ListingUnavailable.
     """
 
     async def page(self, namespace: str, wanted: OperationFilter, size: int, after: bytes | None) -> OperationPage:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from nexusrpc import HandlerError, HandlerErrorType, OperationError
 
 from gateway.engines import (
+    ActionNotSupported,
     EngineUnavailable,
     InvalidFilter,
     InvalidPageToken,
@@ -112,7 +113,8 @@ def not_found() -> ApiError:
     return ApiError("NOT_FOUND", "no operation has this token")
 
 
-_KNOWN: Final[Mapping[type[Exception], tuple[str, str]]] = MappingProxyType(
+# No message is the exception's own, where that is for the caller.
+_KNOWN: Final[Mapping[type[Exception], tuple[str, str | None]]] = MappingProxyType(
     {
         InvalidToken: ("NOT_FOUND", "no operation has this token"),
         OperationNotFound: ("NOT_FOUND", "no operation has this token"),
@@ -121,6 +123,8 @@ _KNOWN: Final[Mapping[type[Exception], tuple[str, str]]] = MappingProxyType(
             "FAILED_PRECONDITION",
             "only what failed, was canceled, was terminated or timed out can be retried, and only once at a time",
         ),
+        ActionNotSupported: ("UNIMPLEMENTED", None),
+        ListingUnavailable: ("UNAVAILABLE", None),
         ResultNotSupported: ("UNIMPLEMENTED", "the handler of this operation keeps its state to itself"),
         EngineUnavailable: ("UNAVAILABLE", "the engine is unavailable; try again later"),
         TimeoutError: ("UNAVAILABLE", "the request took longer than its time limit"),
@@ -132,7 +136,8 @@ def api_error(error: Exception, engine: Engine | None, correlation: Mapping[str,
     """The answer for an exception that a request ended with; what nobody foresaw is logged and tells its ids only."""
     known = _KNOWN.get(type(error))
     if known is not None:
-        return ApiError(*known)
+        code, message = known
+        return ApiError(code, str(error) if message is None else message)
     match error:
         case ApiError():
             return error
@@ -140,8 +145,6 @@ def api_error(error: Exception, engine: Engine | None, correlation: Mapping[str,
             return invalid("query", str(error))
         case InvalidPageToken():
             return no_such_page()
-        case ListingUnavailable():
-            return ApiError("UNAVAILABLE", str(error))
         case RemoteProtocolError():
             return _of_handler_error(error.to_handler_error())
         case HandlerError():

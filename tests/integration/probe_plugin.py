@@ -15,9 +15,11 @@ from nexusrpc.handler import (
     operation_handler,
     service_handler,
 )
-from temporalio import nexus, workflow
+from temporalio import activity, nexus, workflow
 from temporalio.api.common.v1 import Payload
-from temporalio.common import RawValue
+from temporalio.client import WorkflowUpdateStage
+from temporalio.common import RawValue, RetryPolicy
+from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from gateway.plugins import HandlerPlugin
@@ -42,6 +44,22 @@ class Wait:
     id: str
     seconds: float = 3600
     start_after: float = 0
+
+
+@dataclass
+class Work:
+    """What an activity is to do: ``how`` is done, failing, flaky (the first two attempts fail) or waiting."""
+
+    id: str
+    how: str = "done"
+
+
+@dataclass
+class Question:
+    """Something to ask the workflow of this id."""
+
+    workflow_id: str
+    text: str = "why"
 
 
 @workflow.defn
@@ -72,6 +90,46 @@ class WaitWorkflow:
     def end(self) -> None:
         """End it."""
         self._ended = True
+
+
+@workflow.defn
+class AnswerWorkflow:
+    """Answers what it is asked by an update, once a signal says what; refuses to say anything for ``silence``."""
+
+    def __init__(self) -> None:
+        self._answer: str | None = None
+
+    @workflow.run
+    async def run(self) -> None:
+        """Be there to be asked, for as long as nobody ends it."""
+        await workflow.wait_condition(lambda: False)
+
+    @workflow.update
+    async def ask(self, text: str) -> str:
+        """Wait for the answer."""
+        await workflow.wait_condition(lambda: self._answer is not None)
+        if self._answer == "silence":
+            raise ApplicationError("no answer to that", type="Silence", non_retryable=True)
+        return f"{text}: {self._answer}"
+
+    @workflow.signal
+    def answer(self, text: str) -> None:
+        """Say what to answer."""
+        self._answer = text
+
+
+@activity.defn
+async def work(task: Work) -> str:
+    """Do it."""
+    attempt = activity.info().attempt
+    if task.how == "failing":
+        raise ApplicationError("this never works", type="NeverWorks", non_retryable=True)
+    if task.how == "flaky" and attempt < 3:
+        raise ApplicationError(f"attempt {attempt} did not work")
+    while task.how == "waiting":
+        activity.heartbeat()
+        await asyncio.sleep(0.1)
+    return f"done at attempt {attempt}"
 
 
 class HandmadeOperation(OperationHandler[None, None]):
@@ -112,10 +170,41 @@ class ProbeHandler:
             WaitWorkflow.run, id=input.id, execution_timeout=timedelta(seconds=input.seconds)
         )
 
+    @nexus.temporal_operation
+    async def work(
+        self,
+        ctx: nexus.TemporalStartOperationContext,
+        client: nexus.TemporalNexusClient,
+        input: Work,  # noqa: A002
+    ) -> nexus.TemporalOperationResult[str]:
+        """Have an activity do something, without a workflow around it."""
+        return await client.start_activity(
+            work,
+            input,
+            id=input.id,
+            schedule_to_close_timeout=timedelta(minutes=5),
+            heartbeat_timeout=timedelta(seconds=2),
+            retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=500)),
+        )
+
+    @nexus.temporal_operation
+    async def ask(
+        self,
+        ctx: nexus.TemporalStartOperationContext,
+        client: nexus.TemporalNexusClient,
+        input: Question,  # noqa: A002
+    ) -> nexus.TemporalOperationResult[str]:
+        """Have a workflow that runs already answer a question."""
+        return await client.start_workflow_update(
+            input.workflow_id, AnswerWorkflow.ask, input.text, wait_for_stage=WorkflowUpdateStage.ACCEPTED
+        )
+
     @operation_handler
     def handmade(self) -> OperationHandler[None, None]:
         """Start what only its handler can name."""
         return HandmadeOperation()
 
 
-plugin = HandlerPlugin(services=[ProbeHandler()], workflows=[FormWorkflow, WaitWorkflow])
+plugin = HandlerPlugin(
+    services=[ProbeHandler()], workflows=[FormWorkflow, WaitWorkflow, AnswerWorkflow], activities=[work]
+)

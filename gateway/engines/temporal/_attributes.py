@@ -1,7 +1,6 @@
-"""The search attributes and the memo that every workflow of an operation carries.
+"""The search attributes that everything which is an operation carries, so that it can be found.
 
-Search attributes make operations findable, the memo says everything about their start. The memo needs no set-up, so it
-is always there; an attribute is set only where the namespace knows it, so that starts work without any set-up.
+An attribute is set only where the namespace knows it, so that starts work without any set-up.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.service import RPCError
 
-from gateway.model import OperationAddress, Origin, Tenant
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from temporalio.client import Client
     from temporalio.common import SearchAttributes
+
+    from gateway.model import Origin, Tenant
 
 ENDPOINT: Final = "NexusEndpoint"
 SERVICE: Final = "NexusService"
@@ -52,10 +51,6 @@ ATTRIBUTES: Mapping[str, IndexedValueType.ValueType] = MappingProxyType(
     }
 )
 """Every search attribute of the gateway with its type."""
-
-MEMO: Final = "nexus-gateway"
-AWAITING_MEMO: Final = "NexusAwaiting"
-PROGRESS_MEMO: Final = "NexusProgress"
 
 _LOOK_TIMEOUT = timedelta(seconds=2)
 _FRESH_SECONDS = 30.0
@@ -106,55 +101,29 @@ def with_attributes(
     given: TypedSearchAttributes | SearchAttributes | None, origin: Origin, known: frozenset[str]
 ) -> TypedSearchAttributes | SearchAttributes:
     """What a handler set, and those of ours that the namespace knows; ours win."""
-    ours = {name: value for name, value in attribute_values(origin).items() if name in known}
-    if given is not None and not isinstance(given, TypedSearchAttributes):
-        return {**given, **{name: [value] if isinstance(value, str) else value for name, value in ours.items()}}
+    if given is None or isinstance(given, TypedSearchAttributes):
+        return with_typed_attributes(given, origin, known)
+    ours = _ours(origin, known)
+    return {**given, **{name: [value] if isinstance(value, str) else value for name, value in ours.items()}}
+
+
+def with_typed_attributes(
+    given: TypedSearchAttributes | None, origin: Origin, known: frozenset[str]
+) -> TypedSearchAttributes:
+    """The same, where a handler can set them in one form only."""
+    ours = _ours(origin, known)
     theirs = [pair for pair in given or () if pair.key.name not in ours]
     return TypedSearchAttributes([*theirs, *map(_pair, ours, ours.values())])
+
+
+def _ours(origin: Origin, known: frozenset[str]) -> Mapping[str, str | list[str]]:
+    return {name: value for name, value in attribute_values(origin).items() if name in known}
 
 
 def _pair(name: str, value: str | list[str]) -> SearchAttributePair[Any]:
     if isinstance(value, str):
         return SearchAttributePair(SearchAttributeKey.for_keyword(name), value)
     return SearchAttributePair(SearchAttributeKey.for_keyword_list(name), value)
-
-
-def dump_origin(origin: Origin) -> Mapping[str, Any]:
-    """The memo for an origin."""
-    return {
-        "v": 1,
-        "endpoint": origin.address.endpoint,
-        "service": origin.address.service,
-        "operation": origin.address.operation,
-        "issuer": origin.tenant.issuer,
-        "namespace": origin.tenant.namespace,
-        "subject": origin.subject,
-        "request_id": origin.request_id,
-        "scoped_request_id": origin.scoped_request_id,
-        "start_id": origin.start_id,
-        "digest": origin.digest,
-        "trace_id": origin.trace_id,
-        "metadata": dict(origin.metadata),
-        "retry_of": origin.retry_of,
-    }
-
-
-def load_origin(memo: object) -> Origin | None:
-    """The origin of a memo; None for anything else."""
-    if not isinstance(memo, dict) or memo.get("v") != 1:
-        return None
-    return Origin(
-        address=OperationAddress(memo["endpoint"], memo["service"], memo["operation"]),
-        tenant=Tenant(memo["issuer"], memo["namespace"]),
-        subject=memo["subject"],
-        request_id=memo["request_id"],
-        scoped_request_id=memo["scoped_request_id"],
-        start_id=memo["start_id"],
-        digest=memo["digest"],
-        trace_id=memo["trace_id"],
-        metadata=memo["metadata"],
-        retry_of=memo["retry_of"],
-    )
 
 
 class KnownAttributes:

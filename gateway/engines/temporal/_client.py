@@ -9,11 +9,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from temporalio.client import (
+    ActivityHandle,
     CancelWorkflowInput,
     Client,
     Interceptor,
     OutboundInterceptor,
+    StartActivityInput,
     StartWorkflowInput,
+    StartWorkflowUpdateInput,
     StartWorkflowUpdateWithStartInput,
     WorkflowHandle,
     WorkflowUpdateHandle,
@@ -97,7 +100,7 @@ class _RunPinningOutbound(OutboundInterceptor):
         if start is None:
             return _noted(await super().start_workflow(input))
         given = input.search_attributes
-        await start.prepare(input)
+        await start.prepare_workflow(input)
         try:
             handle = _noted(await super().start_workflow(input))
         except RPCError as error:
@@ -105,7 +108,32 @@ class _RunPinningOutbound(OutboundInterceptor):
                 raise
             input.search_attributes = given
             handle = _noted(await super().start_workflow(input))
-        await start.examine(handle.id, handle.first_execution_run_id)
+        await start.examine_workflow(handle)
+        return handle
+
+    async def start_activity(self, input: StartActivityInput) -> ActivityHandle[Any]:  # noqa: A002
+        start = starting.get()
+        if start is None:
+            return await super().start_activity(input)
+        given = input.search_attributes
+        await start.prepare_activity(input)
+        try:
+            handle = await super().start_activity(input)
+        except RPCError as error:
+            if not start.refused(error):
+                raise
+            input.search_attributes = given
+            handle = await super().start_activity(input)
+        await start.examine_activity(handle)
+        return handle
+
+    async def start_workflow_update(self, input: StartWorkflowUpdateInput) -> WorkflowUpdateHandle[Any]:  # noqa: A002
+        start = starting.get()
+        if start is None:
+            return await super().start_workflow_update(input)
+        start.prepare_update(input)
+        handle = await super().start_workflow_update(input)
+        await start.examine_update(handle)
         return handle
 
     async def start_update_with_start_workflow(
@@ -114,7 +142,7 @@ class _RunPinningOutbound(OutboundInterceptor):
     ) -> WorkflowUpdateHandle[Any]:
         start = starting.get()
         if start is not None:
-            await start.prepare(input.start_workflow_input)
+            await start.prepare_workflow(input.start_workflow_input)
         return await super().start_update_with_start_workflow(input)
 
     async def cancel_workflow(self, input: CancelWorkflowInput) -> None:  # noqa: A002

@@ -17,15 +17,15 @@ from temporalio.api.workflowservice.v1 import (
 
 from gateway.engines._base import EngineUnavailable, OperationNotFound, ResultNotSupported
 from gateway.engines._operations import CallbackState, OperationDetails, PendingActivity
-from gateway.engines.temporal._attributes import AWAITING_MEMO, PROGRESS_MEMO
-from gateway.engines.temporal._hosting import OperationToken, OperationTokenType, nexus_links_of
+from gateway.engines.temporal._hosting import OperationToken, OperationTokenType, link_to_event, nexus_links_of
+from gateway.engines.temporal._memos import AWAITING_MEMO, PROGRESS_MEMO, memo_value
 from gateway.engines.temporal._results import call, close_event, closed, next_run
-from gateway.engines.temporal._starting import memo_value
 from gateway.engines.temporal._visibility import record_of
 from gateway.model import OperationStatus
 
 if TYPE_CHECKING:
     from nexusrpc import Link
+    from temporalio.api.callback.v1 import CallbackInfo as ActivityCallbackInfo
     from temporalio.api.history.v1 import HistoryEvent
     from temporalio.api.workflow.v1 import CallbackInfo, PendingActivityInfo
     from temporalio.client import Client
@@ -84,7 +84,7 @@ async def last_run(client: Client, token: OperationToken) -> DescribeWorkflowExe
     return described
 
 
-async def details(client: Client, token: OperationToken) -> OperationDetails:
+async def details_of(client: Client, token: OperationToken) -> OperationDetails:
     """One operation with all that can be told of it. Raises as ``last_run`` does."""
     described = await last_run(client, token)
     info = described.workflow_execution_info
@@ -95,7 +95,7 @@ async def details(client: Client, token: OperationToken) -> OperationDetails:
         pending_activities=tuple(map(_pending, described.pending_activities)),
         awaiting=names_in(awaiting),
         progress=memo_value(info.memo, PROGRESS_MEMO, client),
-        callbacks=tuple(map(_callback, described.callbacks)),
+        callbacks=tuple(map(callback_state, described.callbacks)),
         links=await _links(client, token.workflow_id or "", token.run_id or info.execution.run_id),
         failure=await _failure(client, info.execution, record.status),
     )
@@ -130,7 +130,7 @@ def names_in(value: object) -> tuple[str, ...]:
 
 async def _links(client: Client, workflow_id: str, run_id: str) -> tuple[Link, ...]:
     event = await first_event(client, workflow_id, run_id)
-    return nexus_links_of(event, client.namespace, workflow_id, run_id)
+    return nexus_links_of([link_to_event(client.namespace, workflow_id, run_id, event), *event.links])
 
 
 async def _failure(client: Client, execution: WorkflowExecution, status: OperationStatus) -> OperationError | None:
@@ -146,6 +146,6 @@ def _pending(activity: PendingActivityInfo) -> PendingActivity:
     return PendingActivity(type=activity.activity_type.name, attempt=activity.attempt, last_failure=failure)
 
 
-def _callback(callback: CallbackInfo) -> CallbackState:
-    # The last failure stays inside: it names addresses.
+def callback_state(callback: CallbackInfo | ActivityCallbackInfo) -> CallbackState:
+    """How far a completion is. The last failure stays inside: it names addresses."""
     return CallbackState(_CALLBACK_STATES.get(callback.state, "unknown"), callback.attempt)

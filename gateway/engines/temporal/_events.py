@@ -12,17 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryRequest
 
-from gateway.engines._base import ResultNotSupported
 from gateway.engines._operations import OperationEvent
-from gateway.engines.temporal._attributes import AWAITING_MEMO, PROGRESS_MEMO
 from gateway.engines.temporal._describe import describe_run, last_run, names_in
-from gateway.engines.temporal._hosting import OperationTokenType
+from gateway.engines.temporal._memos import AWAITING_MEMO, PROGRESS_MEMO, memo_value
 from gateway.engines.temporal._results import call, next_run
-from gateway.engines.temporal._starting import memo_value
 from gateway.engines.temporal._visibility import time_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
     from temporalio.api.history.v1 import HistoryEvent
     from temporalio.client import Client
@@ -37,12 +34,17 @@ _Told = tuple[str, "Mapping[str, Any]"]
 _NOTHING: Final[Mapping[str, Any]] = {}
 
 
-def parse_event_id(text: str) -> tuple[int, ...] | None:
-    """The place that an event id names; None for what is no event id."""
-    parts = text.split(".")
+def parse_event_id(text: str | None) -> tuple[int, ...]:
+    """The place that an event id names; the one before all others for none, and for what is no event id."""
+    parts = (text or "").split(".")
     if not 2 <= len(parts) <= 3 or not all(part.isascii() and part.isdigit() and len(part) < 10 for part in parts):  # noqa: PLR2004 - as above
-        return None
+        return ()
     return tuple(map(int, parts))
+
+
+def event_id(place: Sequence[int]) -> str:
+    """The id of the event at a place."""
+    return ".".join(map(str, place))
 
 
 async def events(client: Client, token: OperationToken, after: str | None) -> AsyncIterator[OperationEvent]:
@@ -50,15 +52,11 @@ async def events(client: Client, token: OperationToken, after: str | None) -> As
 
     Raises:
         OperationNotFound: there is no such operation.
-        ResultNotSupported: the operation is no workflow.
         EngineUnavailable: the server cannot be reached.
     """
-    if token.type is not OperationTokenType.WORKFLOW or not token.workflow_id:
-        raise ResultNotSupported
     described = await last_run(client, token)
-    place = parse_event_id(after) if after else None
     run_id = token.run_id or described.workflow_execution_info.execution.run_id
-    reader = _Reader(client, token.workflow_id, place or ())
+    reader = _Reader(client, token.workflow_id or "", parse_event_id(after))
     async for event in reader.chain(run_id):
         yield event
 
@@ -117,8 +115,9 @@ class _Reader:
         for number, (kind, data) in enumerate(tell(self, getattr(event, attributes), event)):
             place = (run, event.event_id, number)[: 3 if number else 2]
             if place > self._after:
-                event_id = ".".join(map(str, place))
-                yield OperationEvent(id=event_id, type=kind, time=time_of(event.event_time), data=data, last=last)
+                yield OperationEvent(
+                    id=event_id(place), type=kind, time=time_of(event.event_time), data=data, last=last
+                )
 
     async def _failing_attempts(self, run_id: str) -> AsyncIterator[OperationEvent]:
         described = await describe_run(self._client, self._workflow_id, run_id)
@@ -192,13 +191,16 @@ def _plain(kind: str, **fields: Callable[[Any], str]) -> Callable[[_Reader, Any,
     return tell
 
 
-_ENDINGS: Final = {
+_ENDINGS: Final[Mapping[str, str]] = {
     "workflow_execution_completed_event_attributes": "succeeded",
     "workflow_execution_failed_event_attributes": "failed",
     "workflow_execution_canceled_event_attributes": "canceled",
     "workflow_execution_terminated_event_attributes": "terminated",
     "workflow_execution_timed_out_event_attributes": "timed_out",
 }
+CLOSING: Final = frozenset(_ENDINGS) | {"workflow_execution_continued_as_new_event_attributes"}
+"""What the attributes of an event are called that a run ends with."""
+
 _TELL: Final[Mapping[str, Callable[[_Reader, Any, HistoryEvent], Iterator[_Told]]]] = {
     "workflow_execution_started_event_attributes": _Reader._started,  # noqa: SLF001 - its own module's
     "activity_task_scheduled_event_attributes": _Reader._activity_scheduled,  # noqa: SLF001

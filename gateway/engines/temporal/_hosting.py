@@ -18,12 +18,13 @@ import temporalio.common
 import temporalio.nexus
 from nexusrpc.handler import StartOperationContext
 from temporalio.api.common.v1 import Link as TemporalLink
-from temporalio.api.enums.v1 import EventType
 from temporalio.nexus import _operation_context as _sdk_context
 from temporalio.nexus._link_conversion import nexus_link_to_temporal_link, temporal_link_to_nexus_link
 from temporalio.nexus._token import OperationToken, OperationTokenType
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from nexusrpc import Link
     from nexusrpc.handler import CancelOperationContext
     from temporalio.api.history.v1 import HistoryEvent
@@ -36,7 +37,8 @@ __all__ = (
     "OperationTokenType",
     "is_backing_start",
     "is_link_of_temporal",
-    "link_to_start",
+    "link_to_activity",
+    "link_to_event",
     "nexus_links_of",
     "run_id_of_link",
 )
@@ -114,22 +116,24 @@ def run_id_of_link(link: Link) -> str | None:
             return None
 
 
-def link_to_start(namespace: str, workflow_id: str, run_id: str) -> TemporalLink:
-    """A link to the event that a run began with."""
+def link_to_event(namespace: str, workflow_id: str, run_id: str, event: HistoryEvent) -> TemporalLink:
+    """A link to an event of a run."""
     return TemporalLink(
         workflow_event=TemporalLink.WorkflowEvent(
             namespace=namespace,
             workflow_id=workflow_id,
             run_id=run_id,
-            event_ref=TemporalLink.WorkflowEvent.EventReference(
-                event_id=1, event_type=EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED
-            ),
+            event_ref=TemporalLink.WorkflowEvent.EventReference(event_id=event.event_id, event_type=event.event_type),
         )
     )
 
 
-def nexus_links_of(started: HistoryEvent, namespace: str, workflow_id: str, run_id: str) -> tuple[Link, ...]:
-    """The link to a run, and those that were attached to it when it was started."""
-    links = (link_to_start(namespace, workflow_id, run_id), *started.links)
-    converted = (temporal_link_to_nexus_link(link) for link in links)
+def link_to_activity(namespace: str, activity_id: str, run_id: str) -> TemporalLink:
+    """A link to a run of an activity that stands alone."""
+    return TemporalLink(activity=TemporalLink.Activity(namespace=namespace, activity_id=activity_id, run_id=run_id))
+
+
+def nexus_links_of(links: Iterable[TemporalLink]) -> tuple[Link, ...]:
+    """Temporal's links as Nexus has them, each once; those that Nexus has no form for are left out."""
+    converted = map(temporal_link_to_nexus_link, links)
     return tuple(dict.fromkeys(link for link in converted if link is not None))

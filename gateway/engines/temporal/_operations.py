@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from gateway.engines.temporal import _events
-from gateway.engines.temporal._actions import Actions
+from gateway.engines.temporal._activities import Activities
 from gateway.engines.temporal._batches import Batches
-from gateway.engines.temporal._describe import details, last_run
+from gateway.engines.temporal._describe import last_run
+from gateway.engines.temporal._hosting import OperationToken, OperationTokenType
 from gateway.engines.temporal._tokens import decode_engine_token
+from gateway.engines.temporal._updates import Updates
 from gateway.engines.temporal._visibility import Visibility
+from gateway.engines.temporal._workflows import Workflows
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -28,10 +30,15 @@ if TYPE_CHECKING:
         OperationPage,
     )
     from gateway.engines.temporal._attributes import KnownAttributes
+    from gateway.engines.temporal._kinds import Kind
     from gateway.model import Endpoint, OperationStatus, Origin
 
-
 _LOOKS_AT_A_TIME: Final = 16
+_KINDS: Final[Mapping[OperationTokenType, type[Kind]]] = {
+    OperationTokenType.WORKFLOW: Workflows,
+    OperationTokenType.UPDATE_WORKFLOW: Updates,
+    OperationTokenType.ACTIVITY: Activities,
+}
 
 
 class TemporalOperations:
@@ -41,7 +48,9 @@ class TemporalOperations:
         self._clients = clients
         self._known = known
         self._visibility = {name: Visibility(client, known[name]) for name, client in clients.items()}
-        self._actions = {name: Actions(client) for name, client in clients.items()}
+        self._kinds = {
+            (name, kind): of_kind(client) for name, client in clients.items() for kind, of_kind in _KINDS.items()
+        }
         self._batches = {name: Batches(client) for name, client in clients.items()}
 
     async def page(self, namespace: str, wanted: OperationFilter, size: int, after: bytes | None) -> OperationPage:
@@ -54,54 +63,54 @@ class TemporalOperations:
 
     async def describe(self, endpoint: Endpoint, engine_token: str) -> OperationDetails:
         """One operation from near."""
-        token = decode_engine_token(engine_token, endpoint.namespace)
-        return await details(self._clients[endpoint.namespace], token)
+        kind, token = self._of(endpoint, engine_token)
+        return await kind.details(token)
 
     async def cancel(self, endpoint: Endpoint, engine_token: str) -> OperationStatus:
         """Ask it to end."""
-        token = decode_engine_token(engine_token, endpoint.namespace)
-        return await self._actions[endpoint.namespace].cancel(token)
+        kind, token = self._of(endpoint, engine_token)
+        return await kind.cancel(token)
 
     async def terminate(self, endpoint: Endpoint, engine_token: str, reason: str) -> OperationStatus:
         """End it."""
-        token = decode_engine_token(engine_token, endpoint.namespace)
-        return await self._actions[endpoint.namespace].terminate(token, reason)
+        kind, token = self._of(endpoint, engine_token)
+        return await kind.terminate(token, reason)
 
     async def signal(
         self, endpoint: Endpoint, engine_token: str, name: str, content: Content | None, request_id: str
     ) -> None:
         """Send it a signal."""
-        token = decode_engine_token(engine_token, endpoint.namespace)
-        await self._actions[endpoint.namespace].signal(token, name, content, request_id)
+        kind, token = self._of(endpoint, engine_token)
+        await kind.signal(token, name, content, request_id)
 
     async def update(
         self, endpoint: Endpoint, engine_token: str, name: str, content: Content | None, request_id: str
     ) -> Completed:
         """Have it take an update."""
-        token = decode_engine_token(engine_token, endpoint.namespace)
-        return await self._actions[endpoint.namespace].update(token, name, content, request_id)
+        kind, token = self._of(endpoint, engine_token)
+        return await kind.update(token, name, content, request_id)
 
     async def query(self, endpoint: Endpoint, engine_token: str, name: str, content: Content | None) -> Content:
         """Ask it something."""
-        token = decode_engine_token(engine_token, endpoint.namespace)
-        return await self._actions[endpoint.namespace].query(token, name, content)
+        kind, token = self._of(endpoint, engine_token)
+        return await kind.query(token, name, content)
 
     async def retry(self, endpoint: Endpoint, engine_token: str, origin: Origin) -> str:
         """Start it once more."""
-        token = decode_engine_token(engine_token, endpoint.namespace)
+        kind, token = self._of(endpoint, engine_token)
         known = await self._known[endpoint.namespace].known()
-        return await self._actions[endpoint.namespace].retry(token, origin, known)
+        return await kind.retry(token, origin, known)
 
     async def clone(self, endpoint: Endpoint, engine_token: str, origin: Origin) -> str:
         """Start another one like it."""
-        token = decode_engine_token(engine_token, endpoint.namespace)
+        kind, token = self._of(endpoint, engine_token)
         known = await self._known[endpoint.namespace].known()
-        return await self._actions[endpoint.namespace].clone(token, origin, known)
+        return await kind.clone(token, origin, known)
 
     def events(self, endpoint: Endpoint, engine_token: str, after: str | None) -> AsyncIterator[OperationEvent]:
         """What happens to it."""
-        token = decode_engine_token(engine_token, endpoint.namespace)
-        return _events.events(self._clients[endpoint.namespace], token, after)
+        kind, token = self._of(endpoint, engine_token)
+        return kind.events(token, after)
 
     async def start_batch(self, namespace: str, kind: BatchKind, wanted: OperationFilter, reason: str) -> str:
         """Have the server do it to all that the filter finds."""
@@ -132,3 +141,7 @@ class TemporalOperations:
     async def missing(self, namespaces: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
         """The search attributes that each namespace lacks."""
         return {name: await self._known[name].missing() for name in namespaces}
+
+    def _of(self, endpoint: Endpoint, engine_token: str) -> tuple[Kind, OperationToken]:
+        token = decode_engine_token(engine_token, endpoint.namespace)
+        return self._kinds[endpoint.namespace, token.type], token

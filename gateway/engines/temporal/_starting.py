@@ -1,7 +1,8 @@
-"""What the engine adds to every workflow that a hosted handler starts, whatever the handler does.
+"""What the engine adds to everything that a hosted handler starts, whatever the handler does.
 
-Search attributes and a memo say whose operation it is. The memo also tells a start that was asked for twice from one
-whose request id was used for something else: Temporal deduplicates by the id alone, and within one workflow id only.
+Search attributes and what is written beside them say whose operation it is, and tell a start that was asked for twice
+from one whose request id was used for something else: Temporal deduplicates by the id alone, and within one workflow or
+activity id only.
 """
 
 from __future__ import annotations
@@ -11,30 +12,34 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest, ListWorkflowExecutionsRequest
+from temporalio.api.workflowservice.v1 import ListActivityExecutionsRequest, ListWorkflowExecutionsRequest
 from temporalio.service import RPCError, RPCStatusCode
 
+from gateway.engines._base import OperationNotFound
 from gateway.engines._operations import RequestIdReused, StartNotes
-from gateway.engines.temporal._attributes import (
-    MEMO,
-    REQUEST_ID,
-    KnownAttributes,
-    dump_origin,
-    load_origin,
-    with_attributes,
-)
+from gateway.engines.temporal._activity_states import describe_activity
+from gateway.engines.temporal._attributes import REQUEST_ID, KnownAttributes, with_attributes, with_typed_attributes
+from gateway.engines.temporal._describe import describe_run
 from gateway.engines.temporal._hosting import is_backing_start
+from gateway.engines.temporal._memos import MEMO, dump_origin, origin_of, origin_payload
+from gateway.engines.temporal._updates import recorded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Callable, Sequence
 
-    from temporalio.api.common.v1 import Memo
-    from temporalio.client import Client, StartWorkflowInput, UpdateWithStartStartWorkflowInput
+    from temporalio.client import (
+        ActivityHandle,
+        Client,
+        StartActivityInput,
+        StartWorkflowInput,
+        StartWorkflowUpdateInput,
+        UpdateWithStartStartWorkflowInput,
+        WorkflowHandle,
+        WorkflowUpdateHandle,
+    )
 
     from gateway.model import Origin
 
-_LOOK_TIMEOUT = timedelta(seconds=5)
 _INDEX_TIMEOUT = timedelta(seconds=2)
 
 
@@ -47,32 +52,51 @@ class Starting:
     attributes: KnownAttributes
     notes: StartNotes = field(default_factory=StartNotes)
 
-    async def prepare(self, request: StartWorkflowInput | UpdateWithStartStartWorkflowInput) -> None:
-        """Put attributes and memo on what is to be started.
+    async def prepare_workflow(self, request: StartWorkflowInput | UpdateWithStartStartWorkflowInput) -> None:
+        """Put attributes and memo on a workflow that is to be started.
 
         Raises:
-            RequestIdReused: the request id has started something else before.
+            RequestIdReused: the request id has started another one before, with another body.
         """
-        known = await self.attributes.known()
-        if self._deduplicates() and REQUEST_ID in known:
-            await self._look_for_another_body()
+        known = await self._known(self._listed_workflows)
         request.search_attributes = with_attributes(request.search_attributes, self.origin, known)
         request.memo = {**(request.memo or {}), MEMO: dump_origin(self.origin)}
 
-    async def examine(self, workflow_id: str, run_id: str | None) -> None:
-        """Whether what has been started is new, or was started before under the same request id.
+    async def prepare_activity(self, request: StartActivityInput) -> None:
+        """Put attributes and header on an activity that is to be started. Raises as above."""
+        known = await self._known(self._listed_activities)
+        request.search_attributes = with_typed_attributes(request.search_attributes, self.origin, known)
+        request.headers = {**request.headers, MEMO: origin_payload(self.origin, self.client)}
+
+    def prepare_update(self, request: StartWorkflowUpdateInput) -> None:
+        """Put the header on an update that is to be asked for."""
+        request.headers = {**request.headers, MEMO: origin_payload(self.origin, self.client)}
+
+    async def examine_workflow(self, handle: WorkflowHandle[Any, Any]) -> None:
+        """Whether a workflow that was there before was started under the same request id.
 
         Raises:
             RequestIdReused: it was, with another body.
         """
-        if not self._deduplicates():
-            return
-        request = DescribeWorkflowExecutionRequest(
-            namespace=self.client.namespace,
-            execution=WorkflowExecution(workflow_id=workflow_id, run_id=run_id or ""),
-        )
-        described = await self.client.workflow_service.describe_workflow_execution(request, timeout=_LOOK_TIMEOUT)
-        self._compare([origin_of(described.workflow_execution_info.memo, self.client)])
+        if self._deduplicates():
+            described = await describe_run(self.client, handle.id, handle.first_execution_run_id or "")
+            self._compare([origin_of(described.workflow_execution_info.memo, self.client)])
+
+    async def examine_activity(self, handle: ActivityHandle[Any]) -> None:
+        """Whether an activity was there before, likewise. Raises as above."""
+        if self._deduplicates():
+            described = await describe_activity(self.client, handle.id, handle.run_id or "")
+            self._compare([origin_of(described.info.header, self.client)])
+
+    async def examine_update(self, handle: WorkflowUpdateHandle[Any]) -> None:
+        """Whether an update was there before, likewise. Raises as above."""
+        if self._deduplicates():
+            try:
+                found = await recorded(self.client, handle.workflow_id, handle.workflow_run_id or "", handle.id)
+            except OperationNotFound:
+                # The workflow has refused it, of which its history tells nothing.
+                return
+            self._compare([origin_of(found.request.input.header, self.client)])
 
     def refused(self, error: RPCError) -> bool:
         """Whether a start was refused because an attribute has gone since it was looked up."""
@@ -84,22 +108,33 @@ class Starting:
     def _deduplicates(self) -> bool:
         return self.origin.request_id is not None and is_backing_start()
 
-    async def _look_for_another_body(self) -> None:
-        request = ListWorkflowExecutionsRequest(
-            namespace=self.client.namespace,
-            query=f"{REQUEST_ID} = '{self.origin.scoped_request_id}'",
-            page_size=2,
-        )
-        try:
-            listed = await self.client.workflow_service.list_workflow_executions(request, timeout=_INDEX_TIMEOUT)
-        except RPCError:
-            # The attribute has gone, or the index is away: no reason not to start. Within one workflow id Temporal
-            # deduplicates by itself.
-            self.attributes.forget()
-            return
-        self._compare([origin_of(info.memo, self.client) for info in listed.executions])
+    async def _known(self, listed: Callable[[str], Awaitable[Sequence[Origin | None]]]) -> frozenset[str]:
+        """The attributes that the namespace knows, once nothing else is found under the request id."""
+        known = await self.attributes.known()
+        if self._deduplicates() and REQUEST_ID in known:
+            try:
+                found = await listed(f"{REQUEST_ID} = '{self.origin.scoped_request_id}'")
+            except RPCError:
+                # The attribute has gone, or the index is away: no reason not to start. Within one id Temporal
+                # deduplicates by itself.
+                self.attributes.forget()
+            else:
+                self._compare(found)
+        return known
 
-    def _compare(self, found: Iterable[Origin | None]) -> None:
+    async def _listed_workflows(self, query: str) -> Sequence[Origin | None]:
+        request = ListWorkflowExecutionsRequest(namespace=self.client.namespace, query=query, page_size=2)
+        listed = await self.client.workflow_service.list_workflow_executions(request, timeout=_INDEX_TIMEOUT)
+        return [origin_of(info.memo, self.client) for info in listed.executions]
+
+    async def _listed_activities(self, query: str) -> Sequence[Origin | None]:
+        request = ListActivityExecutionsRequest(namespace=self.client.namespace, query=query, page_size=2)
+        listed = await self.client.workflow_service.list_activity_executions(request, timeout=_INDEX_TIMEOUT)
+        # A list of activities leaves their headers out.
+        described = [await describe_activity(self.client, one.activity_id, one.run_id) for one in listed.executions]
+        return [origin_of(one.info.header, self.client) for one in described]
+
+    def _compare(self, found: Sequence[Origin | None]) -> None:
         for origin in found:
             if origin is None or origin.scoped_request_id != self.origin.scoped_request_id:
                 continue
@@ -108,25 +143,6 @@ class Starting:
                 raise RequestIdReused
             if origin.start_id != self.origin.start_id:
                 self.notes.replayed = True
-
-
-def origin_of(memo: Memo, client: Client) -> Origin | None:
-    """The origin in a workflow's memo; None where there is none that this gateway can read."""
-    value = memo_value(memo, MEMO, client)
-    try:
-        return load_origin(value)
-    except (KeyError, TypeError):
-        return None
-
-
-def memo_value(memo: Memo, key: str, client: Client) -> Any:  # noqa: ANN401 - JSON
-    """A value of a workflow's memo; None where there is none, or none that can be read."""
-    if key not in memo.fields:
-        return None
-    try:
-        return client.data_converter.payload_converter.from_payload(memo.fields[key])
-    except Exception:  # noqa: BLE001 - a converter raises what it likes, and somebody else may have written this
-        return None
 
 
 starting: ContextVar[Starting | None] = ContextVar("starting", default=None)

@@ -36,6 +36,13 @@ def workflow_token(namespace: str, workflow_id: str, first_run: str) -> str:
     )
 
 
+def activity_token(namespace: str, activity_id: str, run_id: str) -> str:
+    """The engine token of an operation that is an activity, as above."""
+    return _dump(
+        OperationToken(type=OperationTokenType.ACTIVITY, namespace=namespace, activity_id=activity_id, run_id=run_id)
+    )
+
+
 def with_run(token: OperationToken, run_id: str | None) -> str:
     """The engine token for this token of the SDK and this run, unless it names a run itself."""
     return _dump(token if token.run_id else dataclasses.replace(token, run_id=run_id))

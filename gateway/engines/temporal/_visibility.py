@@ -25,7 +25,7 @@ from gateway.engines._operations import (
 from gateway.engines.temporal import _attributes as attributes
 from gateway.engines.temporal._failures import is_connection_error, is_unavailable
 from gateway.engines.temporal._filters import checked_filter
-from gateway.engines.temporal._starting import origin_of
+from gateway.engines.temporal._memos import origin_of
 from gateway.engines.temporal._tokens import workflow_token
 from gateway.model import OperationStatus
 

@@ -1,4 +1,4 @@
-"""What can be done to an operation that is there: cancel, terminate, signal, update, query, and start it once more."""
+"""Operations that are workflows: everything there is can be done to them."""
 
 from __future__ import annotations
 
@@ -7,40 +7,36 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from nexusrpc import HandlerError, HandlerErrorType
-from temporalio.api.common.v1 import Memo, Payloads, SearchAttributes, WorkflowExecution
-from temporalio.api.enums.v1 import (
-    UpdateWorkflowExecutionLifecycleStage,
-    WorkflowIdConflictPolicy,
-    WorkflowIdReusePolicy,
-)
+from temporalio.api.common.v1 import Payloads, WorkflowExecution
+from temporalio.api.enums.v1 import UpdateWorkflowExecutionLifecycleStage
 from temporalio.api.query.v1 import WorkflowQuery
 from temporalio.api.update.v1 import Input, Meta, Request, WaitPolicy
 from temporalio.api.workflowservice.v1 import (
     QueryWorkflowRequest,
     RequestCancelWorkflowExecutionRequest,
     SignalWorkflowExecutionRequest,
-    StartWorkflowExecutionRequest,
     TerminateWorkflowExecutionRequest,
     UpdateWorkflowExecutionRequest,
 )
-from temporalio.converter import encode_search_attributes
 from temporalio.service import RPCError, RPCStatusCode
 
 from gateway.engines._operations import OperationEnded, OperationRunningStill
-from gateway.engines.temporal._attributes import ATTRIBUTES, MEMO, dump_origin, with_attributes
+from gateway.engines.temporal import _events
 from gateway.engines.temporal._content import content_of, payload_of
-from gateway.engines.temporal._describe import first_event, last_run
-from gateway.engines.temporal._hosting import link_to_start
+from gateway.engines.temporal._describe import details_of, last_run
+from gateway.engines.temporal._kinds import Kind
+from gateway.engines.temporal._repeats import RETRYABLE, clone_id, repeat_workflow
 from gateway.engines.temporal._results import ended_with
-from gateway.engines.temporal._tokens import workflow_token
 from gateway.engines.temporal._visibility import status_of
 from gateway.model import OperationStatus
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from nexusrpc import Content
-    from temporalio.client import Client
 
     from gateway.engines._base import Completed
+    from gateway.engines._operations import OperationDetails, OperationEvent
     from gateway.engines.temporal._hosting import OperationToken
     from gateway.model import Origin
 
@@ -48,17 +44,21 @@ _TIMEOUT: Final = timedelta(seconds=5)
 _ANSWER_TIMEOUT: Final = timedelta(seconds=10)
 _ATTEMPTS: Final = 3
 _GONE: Final = frozenset({RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION})
-_RETRYABLE: Final = frozenset(OperationStatus) - {OperationStatus.RUNNING, OperationStatus.SUCCEEDED}
 _COMPLETED: Final = UpdateWorkflowExecutionLifecycleStage.UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_COMPLETED
-_REUSE = WorkflowIdReusePolicy
-_CONFLICT_FAIL: Final = WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_FAIL
 
 
-class Actions:
-    """Acts on the operations of one namespace. Each method raises OperationNotFound and EngineUnavailable."""
+class Workflows(Kind):
+    """Operations that are workflows: each a chain of runs, of which the first is in its token."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    noun = "a workflow"
+
+    async def details(self, token: OperationToken) -> OperationDetails:
+        """The last run of its chain, what that waits for, and how it ended."""
+        return await details_of(self._client, token)
+
+    def events(self, token: OperationToken, after: str | None) -> AsyncIterator[OperationEvent]:
+        """From the histories of its runs."""
+        return _events.events(self._client, token, after)
 
     async def cancel(self, token: OperationToken) -> OperationStatus:
         """Ask it to end; its status at that moment. The first end wins: what has ended stays as it is."""
@@ -178,52 +178,16 @@ class Actions:
             OperationRunningStill: it runs, or succeeded, or something else runs or succeeded in its place.
         """
         status, execution, first_run = await self._look(token)
-        if status not in _RETRYABLE:
+        if status not in RETRYABLE:
             raise OperationRunningStill
-        return await self._start_again(execution.workflow_id, first_run, execution.workflow_id, origin, known)
+        first = WorkflowExecution(workflow_id=execution.workflow_id, run_id=first_run)
+        return await repeat_workflow(self._client, first, execution.workflow_id, origin, known)
 
     async def clone(self, token: OperationToken, origin: Origin, known: frozenset[str]) -> str:
         """Start another one with its input, beside it; the engine token of the new one."""
         _, execution, first_run = await self._look(token)
-        # The same for the same request, so that a repeated clone makes one.
-        workflow_id = f"{execution.workflow_id}/clone/{origin.scoped_request_id}"
-        return await self._start_again(execution.workflow_id, first_run, workflow_id, origin, known)
-
-    async def _start_again(
-        self, of_workflow: str, of_run: str, workflow_id: str, origin: Origin, known: frozenset[str]
-    ) -> str:
-        event = await first_event(self._client, of_workflow, of_run)
-        started = event.workflow_execution_started_event_attributes
-        memo = Memo(fields={**started.memo.fields})
-        memo.fields[MEMO].CopyFrom((await self._client.data_converter.encode([dump_origin(origin)]))[0])
-        request = StartWorkflowExecutionRequest(
-            namespace=self._client.namespace,
-            workflow_id=workflow_id,
-            workflow_type=started.workflow_type,
-            task_queue=started.task_queue,
-            input=started.input,
-            workflow_execution_timeout=started.workflow_execution_timeout,
-            workflow_run_timeout=started.workflow_run_timeout,
-            workflow_task_timeout=started.workflow_task_timeout,
-            identity=self._client.identity,
-            request_id=origin.scoped_request_id,
-            # What has succeeded in the meantime is not done twice.
-            workflow_id_reuse_policy=_REUSE.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY,
-            workflow_id_conflict_policy=_CONFLICT_FAIL,
-            retry_policy=started.retry_policy if started.HasField("retry_policy") else None,
-            memo=memo,
-            search_attributes=_search_attributes(started.search_attributes, origin, known),
-            user_metadata=event.user_metadata,
-            priority=started.priority,
-            links=[link_to_start(self._client.namespace, of_workflow, of_run)],
-        )
-        try:
-            response = await self._client.workflow_service.start_workflow_execution(request, timeout=_TIMEOUT)
-        except RPCError as error:
-            if error.status is RPCStatusCode.ALREADY_EXISTS:
-                raise OperationRunningStill from error
-            raise
-        return workflow_token(self._client.namespace, workflow_id, response.first_execution_run_id or response.run_id)
+        first = WorkflowExecution(workflow_id=execution.workflow_id, run_id=first_run)
+        return await repeat_workflow(self._client, first, clone_id(execution.workflow_id, origin), origin, known)
 
     async def _look(self, token: OperationToken) -> tuple[OperationStatus, WorkflowExecution, str]:
         info = (await last_run(self._client, token)).workflow_execution_info
@@ -238,12 +202,3 @@ class Actions:
 
 def _payloads(content: Content | None) -> Payloads | None:
     return None if content is None else Payloads(payloads=[payload_of(content)])
-
-
-def _search_attributes(given: SearchAttributes, origin: Origin, known: frozenset[str]) -> SearchAttributes:
-    attributes = SearchAttributes()
-    encode_search_attributes(with_attributes(None, origin, known), attributes)
-    for name, payload in given.indexed_fields.items():
-        if name not in ATTRIBUTES:
-            attributes.indexed_fields[name].CopyFrom(payload)
-    return attributes
