@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from gateway.app._limits import api_limits, shown_limits
 from gateway.app._observing import VERSION
 from gateway.discovery import OpenApi, Services
 from gateway.operations import Access, Actions, Bulk, Events, Queries
@@ -13,6 +14,8 @@ from gateway.web import DiscoveryViews, OperationsViews, api_middleware, with_ve
 
 if TYPE_CHECKING:
     from gateway.app._core import Core
+    from gateway.settings import LimitSettings
+    from gateway.web import ApiLimits
 
 API_PREFIX: Final = "/api/v1"
 """Where the API is."""
@@ -24,6 +27,10 @@ class Api:
     def __init__(self, core: Core) -> None:
         self._core = core
         self._limits = core.settings.limits
+
+    def put_in_force(self, limits: LimitSettings) -> None:
+        """Hold requests from now on to other limits."""
+        self._limits = limits
 
     def add_routes(self, app: web.Application) -> None:
         """Add the API to the public listener's application."""
@@ -45,11 +52,9 @@ class Api:
             actions=actions,
             bulk=bulk,
             events=Events(access, core.draining, limit=self._limits.long_polls),
-            body_bytes=self._limits.body,
+            limits=self._in_force,
         )
-        middleware = api_middleware(
-            core.telemetry, core.engines, self._limits.header_bytes, self._limits.request_timeout.total_seconds()
-        )
+        middleware = api_middleware(core.telemetry, core.engines, self._in_force)
         discovery = self._discovery(access)
         api = web.Application(middlewares=[middleware])
         api.on_response_prepare.append(with_version)
@@ -60,13 +65,14 @@ class Api:
         app.on_shutdown.append(lambda _: bulk.close())
 
     def _discovery(self, access: Access) -> DiscoveryViews:
-        limits = {
-            "body_bytes": self._limits.body,
-            "header_bytes": self._limits.header_bytes,
-            "request_timeout_seconds": self._limits.request_timeout.total_seconds(),
-            "max_request_timeout_seconds": self._limits.max_request_timeout.total_seconds(),
-            "result_wait_seconds": self._limits.result_wait.total_seconds(),
-        }
-        services = Services(self._core.registry, self._core.authorizer, limits)
-        openapi = OpenApi(services, version=VERSION, public_url=self._core.public_url)
+        services = Services(self._core.registry, self._core.authorizer, lambda: shown_limits(self._limits))
+        openapi = OpenApi(
+            services,
+            version=VERSION,
+            public_url=self._core.public_url,
+            anonymous=self._core.settings.server.anonymous_discovery,
+        )
         return DiscoveryViews(access=access, services=services, openapi=openapi)
+
+    def _in_force(self) -> ApiLimits:
+        return api_limits(self._limits)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from gateway.app._live import ConfigSource
     from gateway.app._watching import Watch
-    from gateway.settings import Settings
+    from gateway.settings import LimitSettings, Settings
 
 _logger = logging.getLogger("gateway")
 
@@ -68,13 +68,18 @@ async def _listening(
 ) -> AsyncIterator[None]:
     settings, telemetry = core.settings, core.telemetry
     nexus, api = Nexus(core), Api(core)
+
+    def put_in_force(limits: LimitSettings) -> None:
+        nexus.put_in_force(limits)
+        api.put_in_force(limits)
+
     live = Live(
         settings,
         source=source,
         authenticator=core.authenticator,
         authorizer=core.authorizer,
         telemetry=telemetry,
-        put_limits_in_force=nexus.put_in_force,
+        put_limits_in_force=put_in_force,
     )
     live.load()
     certificate = None if settings.server.tls is None else ServerCertificate(settings.server.tls)

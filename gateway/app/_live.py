@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from gateway.app._limits import LIVE_LIMITS, limits_in_force
 from gateway.app._watching import CannotTake, Watched
 from gateway.auth import Authenticator, Authorizer, KeysNotLoaded, Revocations
 from gateway.settings import (
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
     from gateway.telemetry import Telemetry
 
 _logger = logging.getLogger("gateway")
-
-LIVE_LIMITS: Final = frozenset({"body", "name_bytes", "callback_bytes", "request_timeout", "max_request_timeout"})
-"""The limits that a running gateway takes over; the others belong to listeners and shared state."""
 
 _FIXED_SECTIONS: Final = ("server", "engines", "tokens", "callbacks", "access", "audit", "telemetry", "plugins")
 _FIXED_OF_ENDPOINT: Final = ("engine", "namespace", "task_queue", "services")
@@ -128,7 +126,7 @@ class Live:
                 put_in_force()
                 self._telemetry.believe(trace_policies(settings))
                 self._decide_by(settings)
-                self._put_limits_in_force(settings.limits)
+                self._put_limits_in_force(limits_in_force(self._at_start.limits, settings.limits))
                 self._settings = settings
         except KeysNotLoaded as error:
             raise CannotTake([str(error)]) from None

@@ -41,7 +41,7 @@ class Nexus:
             registry=core.registry,
             engines=core.engines,
             telemetry=core.telemetry,
-            limits=dispatch_limits(self._limits, self._limits),
+            limits=dispatch_limits(self._limits),
             auditor=core.auditor,
         )
         self.edge = Edge(
@@ -56,8 +56,9 @@ class Nexus:
         """Where requests come in."""
 
     def put_in_force(self, limits: LimitSettings) -> None:
-        """Hold requests from now on to other limits, as far as a running gateway takes them over."""
-        self._admission.limits = dispatch_limits(limits, self._limits)
+        """Hold requests from now on to other limits."""
+        self._admission.limits = dispatch_limits(limits)
+        self._handlers.result_bytes = limits.body
         self.edge.put_in_force(protocol_limits(limits), body_bytes=limits.body)
 
     async def drain(self, seconds: float) -> None:

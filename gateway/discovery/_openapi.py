@@ -23,16 +23,17 @@ _Usable = "tuple[MountedEndpoint, OperationAddress, tuple[Verb, ...]]"
 
 
 class OpenApi:
-    """Writes the document; ``version`` is the gateway's."""
+    """Writes the document; ``version`` is the gateway's, ``anonymous`` whether anybody may see the operations in it."""
 
-    def __init__(self, services: Services, *, version: str, public_url: str) -> None:
+    def __init__(self, services: Services, *, version: str, public_url: str, anonymous: bool) -> None:
         self._services = services
         self._version = version
         self._public_url = public_url
+        self._anonymous = anonymous
 
     def document(self, principal: Principal | None) -> Mapping[str, Any]:
-        """The document for a caller: what it may use; without a caller, all there is."""
-        usable = [*self._services.usable(principal)]
+        """The document for a caller: what it may use; without a caller, all there is, or the general routes alone."""
+        usable = [*self._services.usable(principal)] if principal is not None or self._anonymous else []
         definitions = [mounted.services[address.service][address.operation] for mounted, address, _ in usable]
         wanted: list[tuple[Any, Mode]] = [(one.input_type, "validation") for one in definitions]
         schemas = Schemas([*wanted, *((one.output_type, "serialization") for one in definitions)], _TEMPLATE)

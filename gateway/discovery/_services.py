@@ -8,7 +8,7 @@ from gateway.discovery._schemas import schema_of
 from gateway.model import Verb
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from gateway.auth import Authorizer
     from gateway.model import OperationAddress, Principal
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 class Services:
-    """Tells callers what they may use; ``limits`` are the same for all operations."""
+    """Tells callers what they may use; ``limits`` says which are in force, the same for all operations."""
 
-    def __init__(self, registry: Registry, authorizer: Authorizer, limits: Mapping[str, Any]) -> None:
+    def __init__(self, registry: Registry, authorizer: Authorizer, limits: Callable[[], Mapping[str, float]]) -> None:
         self._registry = registry
         self._authorizer = authorizer
         self._limits = limits
@@ -66,7 +66,7 @@ class Services:
             "input": schema_of(definition.input_type, "validation"),
             "output": schema_of(definition.output_type, "serialization"),
             "exposes": [_exposed(exposed) for exposed in mounted.exposed(address)],
-            "limits": self._limits,
+            "limits": self._limits(),
         }
 
 

@@ -74,7 +74,8 @@ class Handlers:
         self._outcomes = outcomes
         self._telemetry = telemetry
         self._result_wait = result_wait
-        self._result_bytes = result_bytes
+        self.result_bytes = result_bytes
+        """May be replaced at any time."""
         self._public_url = public_url
         self._bodies = RequestBodies()
         self._starts: set[asyncio.Task[NexusResponse]] = set()
@@ -174,8 +175,8 @@ class Handlers:
                     raise TypeError(f"a handler's start returned {type(result).__name__}")
 
     def _check_result(self, body: Content) -> None:
-        if len(body.data) > self._result_bytes:
-            raise _unsendable(f"its result is longer than {self._result_bytes} bytes")
+        if len(body.data) > self.result_bytes:
+            raise _unsendable(f"its result is longer than {self.result_bytes} bytes")
         try:
             check_json(body.headers, body.data)
         except RemoteProtocolError as error:

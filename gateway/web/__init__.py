@@ -1,7 +1,7 @@
 """The HTTP edge: routes, limits, health; it decides nothing."""
 
 from gateway.web._admin import Readiness, admin_app
-from gateway.web._api import api_middleware, with_version
+from gateway.web._api import ApiLimits, api_middleware, with_version
 from gateway.web._discovery import DiscoveryViews
 from gateway.web._edge import Edge
 from gateway.web._listener import listening
@@ -9,6 +9,7 @@ from gateway.web._operations import OperationsViews
 from gateway.web._protocol import ConnectionLimits
 
 __all__ = (
+    "ApiLimits",
     "ConnectionLimits",
     "DiscoveryViews",
     "Edge",

@@ -29,6 +29,15 @@ _SUPPORTED: Final = ("v1",)
 _OUTCOMES: Final = {400: "BAD_REQUEST", 401: "UNAUTHENTICATED", 403: "UNAUTHORIZED", 404: "NOT_FOUND", 409: "CONFLICT"}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiLimits:
+    """How large requests may be, and how many seconds they may take."""
+
+    header_bytes: int
+    body_bytes: int
+    request_timeout: float
+
+
 @dataclass(frozen=True, slots=True)
 class ApiCall:
     """What the middleware found out about a request before its view."""
@@ -41,9 +50,9 @@ CALL: Final = web.RequestKey("nexus-gateway-call", ApiCall)
 
 
 def api_middleware(
-    telemetry: Telemetry, engines: Mapping[str, Engine], header_bytes: int, time_limit: float
+    telemetry: Telemetry, engines: Mapping[str, Engine], limits: Callable[[], ApiLimits]
 ) -> Middleware:
-    """The middleware of the API's application."""
+    """The middleware of the API's application; ``limits`` says which are in force."""
 
     @web.middleware
     async def answer(
@@ -63,10 +72,10 @@ def api_middleware(
             request[CALL] = ApiCall(headers, asker)
             span.request_id(asker.request_id)
             try:
-                check_head(request, header_bytes)
+                check_head(request, limits().header_bytes)
                 _check(headers)
                 # A stream has no time limit, and a request without one would outlive its caller's patience.
-                async with asyncio.timeout(None if verb in _STREAMS else time_limit):
+                async with asyncio.timeout(None if verb in _STREAMS else limits().request_timeout):
                     response = await handler(request)
             except web.HTTPException as error:
                 response = _routing(error)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from gateway.model import PartialAddress
 from gateway.operations import ApiError
 from gateway.web._api import CALL, json_response
 
@@ -59,13 +60,18 @@ class DiscoveryViews:
 
     async def services(self, request: web.Request) -> web.Response:
         """What the caller may use."""
-        principal = await self._access.caller(request[CALL].asker)
-        return json_response(self._services.listed(principal))
+        asker = request[CALL].asker
+        principal = await self._access.caller(asker)
+        listed = self._services.listed(principal)
+        self._access.discovered(asker, principal, PartialAddress(), found=bool(listed["services"]))
+        return json_response(listed)
 
     async def service(self, request: web.Request) -> web.Response:
         """One service, from near."""
-        principal = await self._access.caller(request[CALL].asker)
-        described = self._services.described(principal, request.match_info["service"])
+        asker, service = request[CALL].asker, request.match_info["service"]
+        principal = await self._access.caller(asker)
+        described = self._services.described(principal, service)
+        self._access.discovered(asker, principal, PartialAddress(service=service), found=described is not None)
         if described is None:
             raise ApiError("NOT_FOUND", "there is no such service")
         return json_response(described)
@@ -74,7 +80,10 @@ class DiscoveryViews:
         """The OpenAPI document."""
         _only_get(request)
         asker = request[CALL].asker
-        principal = await self._access.caller(asker) if asker.authorization else None
+        if not asker.authorization:
+            return json_response(self._openapi.document(None))
+        principal = await self._access.caller(asker)
+        self._access.discovered(asker, principal, PartialAddress(), found=any(self._services.usable(principal)))
         return json_response(self._openapi.document(principal))
 
     async def page(self, request: web.Request) -> web.Response:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 from nexusrpc import Content
@@ -14,24 +14,34 @@ from gateway.web._api import CALL, json_response
 from gateway.web._bodies import read_body, read_object
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gateway.operations import Access, Actions, Bulk, Events, Queries
+    from gateway.web._api import ApiLimits
 
 _LONGEST_REASON = 1000
 _LONGEST_ID = 1000
 
 
 class OperationsViews:
-    """Views on operations; ``body_bytes`` caps what a request may hold."""
+    """Views on operations; ``limits`` says which are in force."""
 
     def __init__(
-        self, *, access: Access, queries: Queries, actions: Actions, events: Events, bulk: Bulk, body_bytes: int
+        self,
+        *,
+        access: Access,
+        queries: Queries,
+        actions: Actions,
+        events: Events,
+        bulk: Bulk,
+        limits: Callable[[], ApiLimits],
     ) -> None:
         self._access = access
         self._queries = queries
         self._actions = actions
         self._events = events
         self._bulk = bulk
-        self._body_bytes = body_bytes
+        self._limits = limits
 
     def add_routes(self, app: web.Application) -> None:
         """Add them below the path of the API."""
@@ -73,14 +83,14 @@ class OperationsViews:
     async def cancel(self, request: web.Request) -> web.Response:
         """Ask one to end."""
         asked = await self._about_one(request)
-        await read_object(request, self._body_bytes)
+        await self._object(request)
         done = await self._actions.cancel(asked)
         return json_response(done, status=202 if done["state"] == "running" else 200)
 
     async def terminate(self, request: web.Request) -> web.Response:
         """End one."""
         asked = await self._about_one(request)
-        reason = (await read_object(request, self._body_bytes, "reason")).get("reason", "")
+        reason = (await self._object(request, "reason")).get("reason", "")
         if not isinstance(reason, str) or len(reason) > _LONGEST_REASON:
             raise invalid("body.reason", f"must be text of at most {_LONGEST_REASON} characters")
         return json_response(await self._actions.terminate(asked, reason))
@@ -88,13 +98,13 @@ class OperationsViews:
     async def retry(self, request: web.Request) -> web.Response:
         """Start one once more."""
         asked = await self._about_one(request)
-        await read_object(request, self._body_bytes)
+        await self._object(request)
         return json_response(await self._actions.retry(asked), status=202)
 
     async def clone(self, request: web.Request) -> web.Response:
         """Start another one like it."""
         asked = await self._about_one(request)
-        await read_object(request, self._body_bytes)
+        await self._object(request)
         return json_response(await self._actions.clone(asked), status=201)
 
     async def signal(self, request: web.Request) -> web.Response:
@@ -128,7 +138,7 @@ class OperationsViews:
     async def bulk(self, verb: BulkVerb, request: web.Request) -> web.Response:
         """Do something to many."""
         principal = await self._access.caller(request[CALL].asker)
-        body = await read_object(request, self._body_bytes, "tokens", "filter", "reason", "dry_run")
+        body = await self._object(request, "tokens", "filter", "reason", "dry_run")
         asked = bulk_request(request[CALL].asker, principal, verb, body)
         begun = await self._bulk.start(asked)
         return json_response(begun, status=200 if asked.dry_run else 202)
@@ -141,12 +151,15 @@ class OperationsViews:
     async def cancel_job(self, request: web.Request) -> web.Response:
         """Go no further with a bulk job."""
         principal = await self._access.caller(request[CALL].asker)
-        await read_object(request, self._body_bytes)
+        await self._object(request)
         return json_response(await self._bulk.cancel(principal, request.match_info["job"]))
+
+    async def _object(self, request: web.Request, *known: str) -> dict[str, Any]:
+        return await read_object(request, self._limits().body_bytes, *known)
 
     async def _spoken(self, request: web.Request, kind: ExposedKind) -> Content | None:
         asked = await self._about_one(request)
-        body = await read_body(request, self._body_bytes)
+        body = await read_body(request, self._limits().body_bytes)
         content = Content(headers={"content-type": "application/json"}, data=body) if body else None
         return await self._actions.speak(asked, kind, request.match_info["name"], content)
 
