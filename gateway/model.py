@@ -187,7 +187,10 @@ class Stop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """A mounted endpoint: where its handlers run and who may call them."""
+    """A mounted endpoint: where its handlers run and who may call them.
+
+    ``links`` says whether callers get the engine's links, which name the namespace, the workflow and its run.
+    """
 
     name: str
     engine: str
@@ -196,6 +199,7 @@ class Endpoint:
     services: tuple[str, ...]
     allow: tuple[Rule, ...] = ()
     deny: tuple[Rule, ...] = ()
+    links: bool = True
 
 
 @dataclass(frozen=True, slots=True)

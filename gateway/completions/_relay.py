@@ -117,12 +117,13 @@ class Relay:
         return mounted
 
     async def _translated(self, mounted: MountedEndpoint, delivery: Delivery, completion: Completion) -> Completion:
-        """The completion as the caller is to see it: with its token, its callback headers and no stack trace."""
+        """The completion as the caller is to see it: with its token and its callback headers, without stack traces."""
         content = completion.content
         if completion.state is not OperationState.SUCCEEDED:
             content = Content(headers=content.headers, data=without_stack_traces(content.data))
         token = await self._token(mounted, delivery, completion)
-        return replace(completion, content=content, token=token, headers=delivery.headers)
+        links = completion.links if mounted.endpoint.links else ()
+        return replace(completion, content=content, token=token, links=links, headers=delivery.headers)
 
     async def _token(self, mounted: MountedEndpoint, delivery: Delivery, completion: Completion) -> str | None:
         if completion.token is None:

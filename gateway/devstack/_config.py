@@ -31,6 +31,8 @@ _KEY_FILE: Final = "token-key"
 _SHIPPED: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {"orders": ("orders.v1",), "echo": ("echo.v1", "Ser/vic e")}
 )
+# Whoever tries a development gateway out, or lets a fuzzer loose on it, would take these failures for the gateway's.
+_FAILING_ON_DEMAND: Final = ("echo.v1/fail", "echo.v1/sleep")
 
 
 def development_config(
@@ -38,7 +40,8 @@ def development_config(
 ) -> dict[str, Any]:
     """A configuration that lets tokens of its own issuer call ``services``.
 
-    Those that this project ships have endpoints of their own; all others are behind the endpoint ``plugins``.
+    Those that this project ships have endpoints of their own; all others are behind the endpoint ``plugins``. What is
+    made to fail is denied.
     """
     shipped = {service for together in _SHIPPED.values() for service in together}
     others = tuple(sorted(set(services) - shipped))
@@ -74,6 +77,7 @@ def _endpoint(namespace: str, task_queue: str, services: Iterable[str]) -> dict[
         "task_queue": task_queue,
         "services": list(services),
         "allow": [{"namespaces": [CALLER_NAMESPACE]}],
+        "deny": [{"operations": list(_FAILING_ON_DEMAND)}],
     }
 
 

@@ -156,7 +156,7 @@ class Handlers:
                 result = await call.mounted.handler.start_operation(context, value)
             if notes.reused:
                 raise RequestIdReused
-            links = tuple(context.outbound_links)
+            links = tuple(context.outbound_links) if call.mounted.endpoint.links else ()
             match result:
                 case StartOperationResultSync():
                     serialized = serializer.serialize(result.value)

@@ -49,6 +49,8 @@ class Actions:
         """The operation from near."""
         target = self._access.target(request.asker, request.principal, request.token, Verb.DESCRIBE)
         details = await target.engine.operations.describe(target.mounted.endpoint, target.engine_token)
+        if not target.mounted.endpoint.links:
+            details = replace(details, links=())
         origin = details.record.origin
         first = origin.retry_of if origin is not None and origin.tenant == target.owner else None
         retry_of = self._access.seal(request.principal, replace(target.chosen, engine_token=first)) if first else None

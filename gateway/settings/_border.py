@@ -36,6 +36,7 @@ def _endpoint(name: str, endpoint: EndpointSettings) -> Endpoint:
         services=endpoint.services,
         allow=tuple(replace(_rule(rule), tenants=rule.tenants) for rule in endpoint.allow),
         deny=tuple(_rule(rule) for rule in endpoint.deny),
+        links=endpoint.links,
     )
 
 

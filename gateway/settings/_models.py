@@ -234,6 +234,12 @@ class EndpointSettings(Section):
         default=(), description="Who may not, whatever the allow rules say: a deny rule wins."
     )
 
+    links: bool = Field(
+        default=True,
+        description="Whether callers get the engine's links to what runs for them, in Nexus-Link and in the operations "
+        "API. They name the target namespace, the workflow and its run.",
+    )
+
     @field_validator("services")
     @classmethod
     def _listed_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:

@@ -110,6 +110,8 @@ def options(directory: Path, database: Path | None = None) -> StackOptions:
         config["plugins"] = ["tests.integration.sdk_plugin:plugin", "tests.integration.probe_plugin:plugin"]
         _mount(config, "greeting", "greeting.v1")
         _mount(config, "probe", "probe.v1")
+        _let_fail(config)
+        _mount(config, "unlinked", "orders.v1", links=False)
         _admit_rivals(config)
         _open_a_window(config)
         _trust_strict_issuer(config, directory)
@@ -117,9 +119,15 @@ def options(directory: Path, database: Path | None = None) -> StackOptions:
     return StackOptions(directory=directory, database=database, edit=edit)
 
 
-def _mount(config: dict[str, Any], endpoint: str, service: str) -> None:
+def _mount(config: dict[str, Any], endpoint: str, service: str, **more: object) -> None:
     like_orders = deepcopy(config["endpoints"]["orders"])
-    config["endpoints"][endpoint] = {**like_orders, "task_queue": endpoint, "services": [service]}
+    config["endpoints"][endpoint] = {**like_orders, "task_queue": endpoint, "services": [service], **more}
+
+
+def _let_fail(config: dict[str, Any]) -> None:
+    """Open what a development gateway keeps shut, because it fails on demand."""
+    for endpoint in config["endpoints"].values():
+        del endpoint["deny"]
 
 
 def _admit_rivals(config: dict[str, Any]) -> None:

@@ -251,6 +251,7 @@ async def test_another_tenants_operation_is_not_there(
         "WorkflowType = 'Order' UNION SELECT 1",
         "WorkflowType LIKE '%'",
         "WorkflowType = Order",
+        "",
         "NexusRequestId = 'x'",
         "WorkflowType = 'Order\x00'",
         "WorkflowType = 'Order\u2028' OR",

@@ -19,4 +19,4 @@ def test_an_event_is_strict_json_in_one_line() -> None:
         id="1.1", type="progress", time=datetime(2026, 1, 31, tzinfo=UTC), data={"progress": {"at": float("nan")}}
     )
     encoded = encode_event(event).decode()
-    assert 'data: {"time":"2026-01-31T00:00:00Z","progress":{"at":null}}' == encoded.splitlines()[2]
+    assert 'data: {"time":"2026-01-31T00:00:00.000Z","progress":{"at":null}}' == encoded.splitlines()[2]
