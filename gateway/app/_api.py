@@ -54,7 +54,7 @@ class Api:
             events=Events(access, core.draining, limit=self._limits.long_polls),
             limits=self._in_force,
         )
-        middleware = api_middleware(core.telemetry, core.engines, self._in_force)
+        middleware = api_middleware(core.telemetry, core.engines, self._in_force, core.proxies)
         discovery = self._discovery(access)
         api = web.Application(middlewares=[middleware])
         api.on_response_prepare.append(with_version)

@@ -15,6 +15,7 @@ from gateway.engines.temporal import TemporalEngine
 from gateway.registry import Registry
 from gateway.settings import endpoints, issuer_policies, permission_issuers, token_keys, trace_policies
 from gateway.tokens import TokenSealer
+from gateway.web import TrustedProxies
 
 if TYPE_CHECKING:
     import asyncio
@@ -51,6 +52,7 @@ class Core:
     telemetry: Telemetry
     draining: asyncio.Event
     public_url: str
+    proxies: TrustedProxies
     mounted: Sequence[Endpoint]
     registry: Registry
     authenticator: Authenticator
@@ -81,9 +83,9 @@ async def core(
     async with AsyncExitStack() as stack:
         authenticator = await stack.enter_async_context(Authenticator(issuer_policies(settings)))
         telemetry.watch_key_ages(authenticator.key_ages)
+        telemetry.believe(trace_policies(settings))
         places = {(endpoint.engine, endpoint.namespace) for endpoint in mounted} | set(delivery_places(settings))
         clients = await stack.enter_async_context(clients_at(places, settings, environ, telemetry))
-        telemetry.believe(trace_policies(settings))
         sending = outbound(
             settings,
             environ,
@@ -96,6 +98,7 @@ async def core(
             telemetry=telemetry,
             draining=draining,
             public_url=public_url,
+            proxies=TrustedProxies(settings.server.trusted_proxies),
             mounted=mounted,
             registry=registry,
             authenticator=authenticator,

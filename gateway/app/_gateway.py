@@ -85,7 +85,7 @@ async def _listening(
     certificate = None if settings.server.tls is None else ServerCertificate(settings.server.tls)
     certificates = [] if certificate is None else [certificate.watched()]
     drain = settings.limits.drain.total_seconds()
-    serve_on = partial(listening, limits=connection_limits(settings.limits))
+    serve_on = partial(listening, limits=connection_limits(settings.limits), proxies=core.proxies)
     async with AsyncExitStack() as stack:
         watch = await stack.enter_async_context(watching([*live.watched(), *certificates], telemetry))
         if sockets.admin is not None:

@@ -52,6 +52,7 @@ class Nexus:
             limits=protocol_limits(self._limits),
             header_bytes=self._limits.header_bytes,
             body_bytes=self._limits.body,
+            proxies=core.proxies,
         )
         """Where requests come in."""
 

@@ -137,6 +137,7 @@ class Auditor:
         reach: Reach = Reach.OWN,
         trace_id: str | None = None,
         request_id: str | None = None,
+        peer: str | None = None,
     ) -> None:
         """Note a decision about a verified caller.
 
@@ -150,6 +151,7 @@ class Auditor:
             reach: of which tenants operations are shown, where the request is about many.
             trace_id: of the request.
             request_id: of the request.
+            peer: the address that it came from.
         """
         if decision.allowed and decision.shadow is None and self._log is None:
             return
@@ -158,7 +160,7 @@ class Auditor:
         if not decision.allowed or decision.shadow is not None:
             word = "allowed" if decision.allowed else "refused"
             shadow = f"; shadow: {decision.shadow}" if decision.shadow else ""
-            _logger.info("%s: %s%s", word, decision.reason, shadow, extra={"decision_id": number})
+            _logger.info("%s: %s%s", word, decision.reason, shadow, extra={"decision_id": number, "peer": peer})
         self._write(
             decision=number,
             allowed=decision.allowed,
@@ -175,6 +177,7 @@ class Auditor:
             **({"tenants": reach.value} if reach is Reach.ALL else {}),
             trace_id=trace_id,
             request_id=request_id,
+            peer=peer,
         )
 
     def unauthenticated(
@@ -185,6 +188,7 @@ class Auditor:
         *,
         trace_id: str | None = None,
         request_id: str | None = None,
+        peer: str | None = None,
     ) -> None:
         """Note that nobody knows who asked."""
         _logger.info(
@@ -192,7 +196,7 @@ class Auditor:
             refused.reason,
             refused.issuer,
             refused.key_id,
-            extra={"decision_id": refused.decision_id},
+            extra={"decision_id": refused.decision_id, "peer": peer},
         )
         self._write(
             decision=refused.decision_id,
@@ -201,6 +205,7 @@ class Auditor:
             **_request(asked, verb),
             trace_id=trace_id,
             request_id=request_id,
+            peer=peer,
         )
 
     def _write(self, **entry: Any) -> None:  # noqa: ANN401 - what JSON can hold

@@ -97,6 +97,7 @@ class Admission:
                 verb,
                 trace_id=incoming.span.trace_id,
                 request_id=incoming.request_id,
+                peer=incoming.peer,
             )
             raise
         incoming.span.caller(principal.issuer)
@@ -122,6 +123,7 @@ class Admission:
             target=None if mounted is None else mounted.endpoint.namespace,
             trace_id=incoming.span.trace_id,
             request_id=incoming.request_id,
+            peer=incoming.peer,
         )
         return decision
 

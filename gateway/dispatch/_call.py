@@ -39,7 +39,7 @@ class Incoming:
     certificate: str | None = None
     """Thumbprint of the client certificate of the connection (RFC 8705 section 3.1)."""
     peer: str = ""
-    """The address that the connection comes from."""
+    """The address that the request comes from: that of the connection, or what a trusted proxy says."""
 
     @property
     def correlation(self) -> Mapping[str, str]:

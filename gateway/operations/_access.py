@@ -65,7 +65,7 @@ class Asker:
     """What a request shows of who sent it and what for, and the ids that it goes by in logs and traces.
 
     ``authorization`` are the values of that header, ``certificate`` is the thumbprint of the client's certificate,
-    ``peer`` the address at the other end of the connection. ``asks`` is the name of what is asked for.
+    ``peer`` the address that the request comes from. ``asks`` is the name of what is asked for.
     """
 
     asks: str
@@ -135,7 +135,12 @@ class Access:
             if isinstance(error, AuthenticationFailed):
                 self._telemetry.authentication_failure(error.reason)
             self._auditor.unauthenticated(
-                error, PartialAddress(), asker.asks, trace_id=asker.trace_id, request_id=asker.request_id
+                error,
+                PartialAddress(),
+                asker.asks,
+                trace_id=asker.trace_id,
+                request_id=asker.request_id,
+                peer=asker.peer,
             )
             raise
         asker.span.caller(principal.issuer)
@@ -279,4 +284,5 @@ class Access:
             reach=reach,
             trace_id=asker.trace_id,
             request_id=asker.request_id,
+            peer=asker.peer,
         )

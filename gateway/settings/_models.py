@@ -75,6 +75,12 @@ class ServerSettings(Section):
         description="Whether /openapi.json and /docs show every mounted operation to anybody. If not, only a caller "
         "with a token is shown operations there: those that it may use.",
     )
+    trusted_proxies: tuple[IpNetwork, ...] = Field(
+        default=(),
+        description="Networks of the proxies in front of the gateway. The caller's address, for a request that one of "
+        "them sends, is the last one in X-Forwarded-For that is not a proxy's. Their connections are not counted.",
+        examples=[["10.0.0.0/24"]],
+    )
     tls: ListenerTlsSettings | None = Field(
         default=None, description="Serve https; leave out where something in front of the gateway does."
     )

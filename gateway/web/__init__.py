@@ -7,6 +7,7 @@ from gateway.web._edge import Edge
 from gateway.web._listener import listening
 from gateway.web._operations import OperationsViews
 from gateway.web._protocol import ConnectionLimits
+from gateway.web._proxies import TrustedProxies
 
 __all__ = (
     "ApiLimits",
@@ -15,6 +16,7 @@ __all__ = (
     "Edge",
     "OperationsViews",
     "Readiness",
+    "TrustedProxies",
     "admin_app",
     "api_middleware",
     "listening",

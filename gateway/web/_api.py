@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from gateway.engines import Engine
     from gateway.telemetry import Telemetry
+    from gateway.web._proxies import TrustedProxies
 
 VERSION_HEADER: Final = "Temporal-API-Version"
 _STREAMS: Final = frozenset({"events"})
@@ -50,7 +51,7 @@ CALL: Final = web.RequestKey("nexus-gateway-call", ApiCall)
 
 
 def api_middleware(
-    telemetry: Telemetry, engines: Mapping[str, Engine], limits: Callable[[], ApiLimits]
+    telemetry: Telemetry, engines: Mapping[str, Engine], limits: Callable[[], ApiLimits], proxies: TrustedProxies
 ) -> Middleware:
     """The middleware of the API's application; ``limits`` says which are in force."""
 
@@ -65,7 +66,7 @@ def api_middleware(
                 asks=verb,
                 authorization=headers.get_all("authorization"),
                 certificate=thumbprint(request),
-                peer=request.remote or "",
+                peer=proxies.client(request.remote or "", headers.get_all("x-forwarded-for")),
                 request_id=str(uuid.uuid4()),
                 span=span,
             )

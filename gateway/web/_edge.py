@@ -45,6 +45,8 @@ from gateway.web._protocol import BODY_ERRORS
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from gateway.web._proxies import TrustedProxies
+
 _logger = logging.getLogger("gateway.web")
 
 _VERSIONS: Final = frozenset({HttpVersion10, HttpVersion11})
@@ -80,12 +82,14 @@ class Edge:
         limits: Limits,
         header_bytes: int,
         body_bytes: int,
+        proxies: TrustedProxies,
     ) -> None:
         self._dispatcher = dispatcher
         self._relay = relay
         self._callback_keys = json.dumps(callback_keys)
         self._telemetry = telemetry
         self._header_bytes = header_bytes
+        self._proxies = proxies
         self.put_in_force(limits, body_bytes=body_bytes)
 
     def put_in_force(self, limits: Limits, *, body_bytes: int) -> None:
@@ -131,7 +135,7 @@ class Edge:
                 body=_Body(request, self._body_bytes),
                 span=span,
                 certificate=thumbprint(request),
-                peer=request.remote or "",
+                peer=self._proxies.client(request.remote or "", headers.get_all("x-forwarded-for")),
             )
             response = await self._dispatcher.dispatch(incoming)
             try:

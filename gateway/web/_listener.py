@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from gateway.web._protocol import ConnectionLimits, Connections, GuardedProtocol, routed, without_server_header
+from gateway.web._proxies import TrustedProxies
 
 if TYPE_CHECKING:
     import ssl
@@ -18,14 +19,20 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def listening(
-    app: web.Application, sock: socket, *, limits: ConnectionLimits, drain: float, tls: ssl.SSLContext | None = None
+    app: web.Application,
+    sock: socket,
+    *,
+    limits: ConnectionLimits,
+    drain: float,
+    tls: ssl.SSLContext | None = None,
+    proxies: TrustedProxies | None = None,
 ) -> AsyncIterator[web.BaseSite]:
     """Serve ``app`` on ``sock``; on leaving, requests under way get up to ``drain`` seconds to end.
 
     A view is canceled when its client goes away. Bodies are not decompressed: a small one would become a large one.
     """
     app.on_response_prepare.append(without_server_header)
-    runner = _Runner(app, limits, drain)
+    runner = _Runner(app, limits, drain, proxies or TrustedProxies())
     await runner.setup()
     site = _Site(runner, sock, tls, limits.header_timeout)
     await site.start()
@@ -38,28 +45,29 @@ async def listening(
 class _Runner(web.AppRunner):
     """An application's runner whose server makes guarded connections."""
 
-    __slots__ = ("_limits",)
+    __slots__ = ("_limits", "_proxies")
 
-    def __init__(self, app: web.Application, limits: ConnectionLimits, drain: float) -> None:
+    def __init__(self, app: web.Application, limits: ConnectionLimits, drain: float, proxies: TrustedProxies) -> None:
         super().__init__(app, access_log=None, handler_cancellation=True, shutdown_timeout=drain)
         self._limits = limits
+        self._proxies = proxies
 
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
-        return _Server(server, self._limits)
+        return _Server(server, self._limits, self._proxies)
 
 
 class _Server(web.Server):
     """What ``server`` would serve, over guarded connections."""
 
-    def __init__(self, server: web.Server, limits: ConnectionLimits) -> None:
+    def __init__(self, server: web.Server, limits: ConnectionLimits, proxies: TrustedProxies) -> None:
         super().__init__(
             routed(server.request_handler),
             request_factory=server.request_factory,
             handler_cancellation=server.handler_cancellation,
         )
         self._limits = limits
-        self._open = Connections(limits.per_address, asyncio.get_running_loop().time)
+        self._open = Connections(limits.per_address, asyncio.get_running_loop().time, proxies)
 
     def __call__(self) -> web.RequestHandler:
         return GuardedProtocol(self, loop=self._loop, limits=self._limits, connections=self._open)

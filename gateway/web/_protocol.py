@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from aiohttp import StreamReader
 
+    from gateway.web._proxies import TrustedProxies
+
     _Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 _logger = logging.getLogger("gateway.web")
@@ -55,16 +57,19 @@ class ConnectionLimits:
 
 
 class Connections:
-    """How many connections each address has."""
+    """How many connections each address has; those of ``proxies``, which many share, are not counted."""
 
-    def __init__(self, limit: int, clock: Callable[[], float]) -> None:
+    def __init__(self, limit: int, clock: Callable[[], float], proxies: TrustedProxies) -> None:
         self._limit = limit
         self._clock = clock
+        self._proxies = proxies
         self._open: Counter[str] = Counter()
         self._warned_at = float("-inf")
 
     def enter(self, address: str) -> bool:
         """Count one more, unless the address has all it may have."""
+        if self._proxies.trusts(address):
+            return True
         if self._open[address] >= self._limit:
             self._warn(address)
             return False
@@ -73,6 +78,8 @@ class Connections:
 
     def leave(self, address: str) -> None:
         """Count one less."""
+        if self._proxies.trusts(address):
+            return
         self._open[address] -= 1
         if not self._open[address]:
             del self._open[address]
