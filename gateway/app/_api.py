@@ -45,7 +45,7 @@ class Api:
             auditor=core.auditor,
         )
         queries, actions = Queries(access, core.sealer), Actions(access)
-        bulk = Bulk(access=access, queries=queries, actions=actions, sealer=core.sealer)
+        bulk = Bulk(access, core.sealer)
         views = OperationsViews(
             access=access,
             queries=queries,
@@ -62,7 +62,6 @@ class Api:
         discovery.add_api_routes(api)
         discovery.add_public_routes(app, middleware)
         app.add_subapp(API_PREFIX, api)
-        app.on_shutdown.append(lambda _: bulk.close())
 
     def _discovery(self, access: Access) -> DiscoveryViews:
         services = Services(self._core.registry, self._core.authorizer, lambda: shown_limits(self._limits))

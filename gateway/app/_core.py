@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gateway.app._bulk import bulk_terms
 from gateway.app._connections import clients_at
 from gateway.app._deliveries import delivery_places, outbound
 from gateway.app._observing import audited
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from gateway.app._connections import Place
     from gateway.app._deliveries import Outbound
     from gateway.engines import Engine
+    from gateway.engines.temporal import BulkTerms
     from gateway.model import Endpoint
     from gateway.settings import Settings
     from gateway.telemetry import Telemetry
@@ -106,15 +108,15 @@ async def core(
             auditor=Auditor(await stack.enter_async_context(audited(settings, telemetry))),
             sealer=sealer,
             clients=clients,
-            engines=_engines(mounted, clients),
+            engines=_engines(mounted, clients, bulk_terms(settings)),
             outbound=await stack.enter_async_context(sending),
         )
 
 
-def _engines(mounted: Sequence[Endpoint], clients: Mapping[Place, Client]) -> Mapping[str, Engine]:
+def _engines(mounted: Sequence[Endpoint], clients: Mapping[Place, Client], bulk: BulkTerms) -> Mapping[str, Engine]:
     return {
         name: TemporalEngine(
-            name, {namespace: client for (engine, namespace), client in clients.items() if engine == name}
+            name, {namespace: client for (engine, namespace), client in clients.items() if engine == name}, bulk
         )
         for name in dict.fromkeys(endpoint.engine for endpoint in mounted)
     }

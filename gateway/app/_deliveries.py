@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from ipaddress import ip_network
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from gateway.app._connections import Place, clients_at
 from gateway.completions import (
@@ -29,9 +27,8 @@ from gateway.engines.temporal import (
     TemporalDeliveries,
     TemporalDeliveryBook,
     WorkerPlan,
-    run_workers,
 )
-from gateway.settings import SettingsError, signing_seeds, token_keys
+from gateway.settings import signing_seeds, token_keys
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -40,10 +37,6 @@ if TYPE_CHECKING:
 
     from gateway.settings import Settings
     from gateway.telemetry import Telemetry
-
-_logger = logging.getLogger("gateway.completions")
-
-_PAUSE_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,71 +114,22 @@ async def delivery_books(
         yield [TemporalDeliveryBook(client) for client in clients.values()]
 
 
-@asynccontextmanager
-async def delivering(
-    settings: Settings, environ: Mapping[str, str], telemetry: Telemetry, courier: Courier, stop: asyncio.Event
-) -> AsyncIterator[None]:
-    """Work through what waits while the block runs; at its end, finish what is under way if ``stop`` is set."""
-    task = asyncio.create_task(deliver(settings, environ, telemetry, courier, stop))
-    try:
-        yield
-    finally:
-        if not stop.is_set():
-            # Something else went wrong, and nobody will say stop.
-            task.cancel()
-        await asyncio.wait({task})
-
-
-async def deliver(
-    settings: Settings, environ: Mapping[str, str], telemetry: Telemetry, courier: Courier, stop: asyncio.Event
-) -> None:
-    """Work through what waits, until ``stop``; an engine that is away is waited for."""
-    while delivers(settings) and not stop.is_set():
-        try:
-            async with clients_at(delivery_places(settings), settings, environ, telemetry, lazy=False) as clients:
-                await _run_workers(settings, clients, DeliveryActivities(courier), stop)
-        except Exception as error:  # noqa: BLE001 - whatever it is, what waits is kept, and it is tried again
-            _logger.warning("callbacks that wait are not delivered now: %s", _cause(error))
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), _PAUSE_SECONDS)
-
-
-async def deliver_alone(
-    settings: Settings, environ: Mapping[str, str], telemetry: Telemetry, stop: asyncio.Event
-) -> None:
-    """Work through what waits in a process that is no gateway; without the token keys that is not possible."""
-    if not delivers(settings):
-        return
-    own_urls = [settings.server.public_url] if settings.server.public_url else []
-    try:
-        async with outbound(settings, environ, telemetry, own_urls=own_urls) as outgoing:
-            await deliver(settings, environ, telemetry, outgoing.courier, stop)
-    except SettingsError as error:
-        _logger.warning("callbacks that wait are left to the gateways: %s", error)
-
-
-def delivers(settings: Settings) -> bool:
-    """Whether this configuration has callbacks at all, and lets this process deliver those that wait."""
+def delivering_places(settings: Settings) -> Sequence[Place]:
+    """Where this process delivers what waits; nowhere, where there are no callbacks or others are to deliver them."""
     callbacks = settings.callbacks
-    return callbacks.delivery.worker and bool(callbacks.allow or callbacks.rules)
+    wanted = callbacks.delivery.worker and (callbacks.allow or callbacks.rules)
+    return delivery_places(settings) if wanted else []
 
 
-async def _run_workers(
-    settings: Settings, clients: Mapping[Place, Client], activities: DeliveryActivities, stop: asyncio.Event
-) -> None:
-    async with asyncio.TaskGroup() as group:
-        for (_, namespace), client in clients.items():
-            plan = WorkerPlan(
-                namespace=namespace,
-                task_queue=settings.callbacks.delivery.task_queue,
-                workflows=[DeliverCallback],
-                activities=[activities.deliver, activities.bury],
-            )
-            group.create_task(run_workers({namespace: client}, [plan], stop))
-
-
-def _cause(error: BaseException) -> BaseException:
-    return _cause(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
+def delivery_plan(settings: Settings, courier: Courier, place: Place) -> WorkerPlan:
+    """What delivers that which waits at one place."""
+    activities = DeliveryActivities(courier)
+    return WorkerPlan(
+        namespace=place[1],
+        task_queue=settings.callbacks.delivery.task_queue,
+        workflows=[DeliverCallback],
+        activities=[activities.deliver, activities.bury],
+    )
 
 
 def _kept_at(settings: Settings) -> Place | None:

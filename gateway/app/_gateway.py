@@ -8,9 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from gateway.app._api import Api
+from gateway.app._background import Background
 from gateway.app._certificates import ServerCertificate
 from gateway.app._core import Core, Sockets, core
-from gateway.app._deliveries import delivering
 from gateway.app._limits import connection_limits
 from gateway.app._live import Live
 from gateway.app._nexus import Nexus
@@ -92,7 +92,8 @@ async def _listening(
             await stack.enter_async_context(
                 serve_on(_admin(core, watch, live), sockets.admin, drain=drain * _ADMIN_SHARE)
             )
-        await stack.enter_async_context(delivering(settings, environ, telemetry, core.outbound.courier, core.draining))
+        background = Background(settings, environ, telemetry, core.outbound.courier, core.draining)
+        await stack.enter_async_context(background.running())
         # Last in, first out: the public listener closes while everything behind it still works.
         stack.push_async_callback(nexus.drain, drain * _STARTS_SHARE)
         tls = None if certificate is None else certificate.context

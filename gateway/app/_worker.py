@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
+from gateway.app._background import background_alone
 from gateway.app._connections import clients_at
-from gateway.app._deliveries import deliver_alone
 from gateway.app._observing import observed
 from gateway.app._plugins import load_plugins
 from gateway.app._stopping import stop_signals
@@ -34,7 +34,7 @@ async def work(settings: Settings, environ: Mapping[str, str]) -> None:
         async with observed(settings, environ) as telemetry, AsyncExitStack() as stack:
             plugins = load_plugins(settings, environ)
             mounted = endpoints(settings)
-            runs = [partial(deliver_alone, settings, environ, telemetry, stop)]
+            runs = [partial(background_alone, settings, environ, telemetry, stop)]
             for name in settings.engines:
                 plans = worker_plans([endpoint for endpoint in mounted if endpoint.engine == name], plugins)
                 places = [(name, plan.namespace) for plan in plans]

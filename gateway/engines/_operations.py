@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping  # noqa: TC003 - an engine may write a filter down, and looks the annotations up
 from dataclasses import dataclass, field
+from datetime import datetime  # noqa: TC003 - likewise
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from gateway.model import OperationStatus, Tenant  # noqa: TC001 - likewise
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import AsyncIterator, Sequence
 
     from nexusrpc import Content, Link, OperationError
 
     from gateway.engines._base import Completed
-    from gateway.engines._batches import BatchKind, BatchProgress
-    from gateway.model import Endpoint, OperationAddress, OperationStatus, Origin, Tenant
+    from gateway.engines._batches import BatchOrder, BatchProgress, Chosen
+    from gateway.model import Endpoint, OperationAddress, Origin
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -80,7 +83,7 @@ class OperationFilter:
     since: datetime | None = None
     until: datetime | None = None
     subject: str | None = None
-    metadata: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    metadata: Mapping[str, str] = field(default_factory=dict)
     expression: str = ""
 
     @property
@@ -225,12 +228,16 @@ class OperationsEngine(Protocol):
         """What happened to it since the event of this id, and what happens, up to its end."""
         ...
 
-    async def start_batch(self, namespace: str, kind: BatchKind, wanted: OperationFilter, reason: str) -> str:
-        """Have the engine do it to all that the filter finds; the batch's id."""
+    async def start_batch(self, namespace: str, order: BatchOrder, wanted: OperationFilter, total: int) -> str:
+        """Have it done to all that the filter finds, which is about ``total`` operations; the batch's id.
+
+        Raises:
+            TooManyBatches: the tenant has enough of them under way.
+        """
         ...
 
-    async def start_batch_of(self, namespace: str, kind: BatchKind, engine_tokens: Sequence[str], reason: str) -> str:
-        """Have the engine do it to these operations; the batch's id."""
+    async def start_batch_of(self, namespace: str, order: BatchOrder, chosen: Sequence[Chosen]) -> str:
+        """Have it done to these operations; the batch's id. Raises TooManyBatches."""
         ...
 
     async def batch(self, namespace: str, batch_id: str) -> BatchProgress:
@@ -238,7 +245,7 @@ class OperationsEngine(Protocol):
         ...
 
     async def stop_batch(self, namespace: str, batch_id: str) -> None:
-        """Go no further with a batch; nothing where it has ended. Raises OperationNotFound."""
+        """Go no further with a batch, once what is under way is done; nothing where it has ended. Raises likewise."""
         ...
 
     async def missing(self, namespaces: Sequence[str]) -> Mapping[str, tuple[str, ...]]:

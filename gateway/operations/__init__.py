@@ -7,7 +7,7 @@
 
 from gateway.operations._access import Access, Asker
 from gateway.operations._actions import Actions, Request
-from gateway.operations._bulk import Bulk, BulkRequest, BulkVerb
+from gateway.operations._bulk import Bulk, BulkRequest
 from gateway.operations._bulk_requests import bulk_request
 from gateway.operations._errors import STATUS, ApiError, ErrorDetail, api_error, invalid
 from gateway.operations._events import Events
@@ -25,7 +25,6 @@ __all__ = (
     "Asker",
     "Bulk",
     "BulkRequest",
-    "BulkVerb",
     "ErrorDetail",
     "Events",
     "Queries",

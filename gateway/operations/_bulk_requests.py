@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from gateway.operations._bulk import BulkRequest, BulkVerb
+from gateway.operations._bulk import BulkRequest
 from gateway.operations._errors import invalid
 from gateway.operations._parameters import parse_filter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from gateway.engines import BatchKind
     from gateway.model import Principal
     from gateway.operations._access import Asker
 
 _LONGEST_REASON: Final = 1000
 
 
-def bulk_request(asker: Asker, principal: Principal, verb: BulkVerb, body: Mapping[str, Any]) -> BulkRequest:
+def bulk_request(asker: Asker, principal: Principal, kind: BatchKind, body: Mapping[str, Any]) -> BulkRequest:
     """What the body asks for.
 
     Raises:
@@ -33,7 +34,7 @@ def bulk_request(asker: Asker, principal: Principal, verb: BulkVerb, body: Mappi
     return BulkRequest(
         asker=asker,
         principal=principal,
-        verb=verb,
+        kind=kind,
         tokens=_tokens(body["tokens"]) if "tokens" in body else None,
         wanted=parse_filter(_parameters(body["filter"])) if "filter" in body else None,
         reason=reason,

@@ -116,6 +116,15 @@ def _delivery_engine_exists(tree: Tree) -> Iterator[Fault]:
         yield Fault(("callbacks", "delivery", "engine"), "names no engine of this file")
 
 
+def _bulk_has_its_own_queue(tree: Tree) -> Iterator[Fault]:
+    task_queue = _mapping(tree.get("bulk")).get("task_queue", "nexus-gateway-bulk")
+    delivery = _mapping(_mapping(tree.get("callbacks")).get("delivery"))
+    of_endpoints = [_mapping(endpoint).get("task_queue") for endpoint in _mapping(tree.get("endpoints")).values()]
+    # A worker that is handed what it does not know fails it, again and again.
+    if task_queue in [delivery.get("task_queue", "nexus-gateway-callbacks"), *of_endpoints]:
+        yield Fault(("bulk", "task_queue"), "must not be that of an endpoint or of callbacks.delivery")
+
+
 def _signing_keys_differ(tree: Tree) -> Iterator[Fault]:
     for fault in _repeated(_mapping(tree.get("callbacks")).get("signing_keys"), "signing_keys", "id"):
         yield Fault(("callbacks", *fault.path), fault.message)
@@ -141,5 +150,6 @@ _CHECKS: tuple[Callable[[Tree], Iterator[Fault]], ...] = (
     _one_audit_log,
     _listeners_differ,
     _delivery_engine_exists,
+    _bulk_has_its_own_queue,
     _signing_keys_differ,
 )

@@ -351,6 +351,16 @@ class CallbackSettings(Section):
         return value
 
 
+class BulkSettings(Section):
+    """How bulk jobs are worked through: retries, and whatever the engine's own batch operations cannot take now."""
+
+    chunk: Count = Field(default=500, le=1000, description="Operations between two pauses. At most 1000.")
+    pause: PositiveDuration = Field(default=timedelta(seconds=3), description="Pause after each chunk.")
+    jobs: Count = Field(default=4, description="Jobs of a namespace that one process works on at a time.")
+    task_queue: Name = Field(default="nexus-gateway-bulk", description="Task queue of the workers that do it.")
+    worker: bool = Field(default=True, description="Whether serve and worker run what does it.")
+
+
 class TelemetrySettings(Section):
     """How the gateway names itself to the collector; the exporter is set by the standard OTEL_ variables."""
 
@@ -429,6 +439,7 @@ class Settings(Section):
     callbacks: CallbackSettings = Field(default=CallbackSettings(), description="Where completions may be delivered.")
     access: AccessSettings = Field(default=AccessSettings(), description="Revoked tokens, and what is stopped.")
     audit: AuditSettings = Field(default=AuditSettings(), description="Every decision on record.")
+    bulk: BulkSettings = Field(default=BulkSettings(), description="Bulk jobs of the operations API.")
     telemetry: TelemetrySettings = Field(default=TelemetrySettings(), description="Traces, metrics and logs.")
     plugins: tuple[PluginName, ...] = Field(
         default=(),

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 from nexusrpc import Content
 
-from gateway.operations import BulkVerb, Request, bulk_request, invalid, parse_filter, parse_list
+from gateway.engines import BatchKind
+from gateway.operations import Request, bulk_request, invalid, parse_filter, parse_list
 from gateway.plugins import ExposedKind
 from gateway.web._api import CALL, json_response
 from gateway.web._bodies import read_body, read_object
@@ -56,8 +57,8 @@ class OperationsViews:
         router.add_post(f"{base}/clone", self.clone, name="clone")
         router.add_post(base + "/signal/{name}", self.signal, name="signal")
         router.add_post(base + "/update/{name}", self.update, name="update")
-        for verb in BulkVerb:
-            router.add_post(f"{base}/bulk-{verb}", partial(self.bulk, verb), name=f"bulk_{verb}")
+        for kind in BatchKind:
+            router.add_post(f"{base}/bulk-{kind}", partial(self.bulk, kind), name=f"bulk_{kind}")
         router.add_get(base + "/bulk/{job}", self.job, name="bulk_job")
         router.add_post(base + "/bulk/{job}/cancel", self.cancel_job, name="bulk_cancel_job")
         router.add_get(base + "/query/{name}", self.query, name="query")
@@ -135,11 +136,11 @@ class OperationsViews:
             await response.write(chunk)
         return response
 
-    async def bulk(self, verb: BulkVerb, request: web.Request) -> web.Response:
+    async def bulk(self, kind: BatchKind, request: web.Request) -> web.Response:
         """Do something to many."""
         principal = await self._access.caller(request[CALL].asker)
         body = await self._object(request, "tokens", "filter", "reason", "dry_run")
-        asked = bulk_request(request[CALL].asker, principal, verb, body)
+        asked = bulk_request(request[CALL].asker, principal, kind, body)
         begun = await self._bulk.start(asked)
         return json_response(begun, status=200 if asked.dry_run else 202)
 

@@ -13,6 +13,7 @@ from gateway.engines._base import Completed, EngineUnavailable
 from gateway.engines._operations import StartNotes
 from gateway.engines.temporal import _failures, _origins, _results, _tokens
 from gateway.engines.temporal._attributes import KnownAttributes
+from gateway.engines.temporal._bulk_jobs import BulkTerms
 from gateway.engines.temporal._client import pinned_run, started_runs
 from gateway.engines.temporal._content import PayloadSerializer
 from gateway.engines.temporal._hosting import Host, OperationTokenType, is_link_of_temporal, run_id_of_link
@@ -34,7 +35,7 @@ _CHECK_TIMEOUT = timedelta(seconds=2)
 class TemporalEngine:
     """``gateway.engines.Engine`` over one Temporal server; ``clients`` holds one client for each target namespace."""
 
-    def __init__(self, name: str, clients: Mapping[str, Client]) -> None:
+    def __init__(self, name: str, clients: Mapping[str, Client], bulk: BulkTerms | None = None) -> None:
         self._name = name
         self._clients = clients
         self._serializers = {
@@ -43,7 +44,7 @@ class TemporalEngine:
         }
         self._host = Host()
         self._known = {namespace: KnownAttributes(client) for namespace, client in clients.items()}
-        self._operations = TemporalOperations(clients, self._known)
+        self._operations = TemporalOperations(clients, self._known, bulk or BulkTerms())
 
     @property
     def operations(self) -> TemporalOperations:

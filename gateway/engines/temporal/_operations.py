@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Final
 
 from gateway.engines.temporal._activities import Activities
 from gateway.engines.temporal._batches import Batches
-from gateway.engines.temporal._describe import last_run
 from gateway.engines.temporal._hosting import OperationToken, OperationTokenType
 from gateway.engines.temporal._tokens import decode_engine_token
 from gateway.engines.temporal._updates import Updates
@@ -18,11 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
     from nexusrpc import Content
-    from temporalio.api.common.v1 import WorkflowExecution
     from temporalio.client import Client
 
     from gateway.engines._base import Completed
-    from gateway.engines._batches import BatchKind, BatchProgress
+    from gateway.engines._batches import BatchOrder, BatchProgress, Chosen
     from gateway.engines._operations import (
         OperationDetails,
         OperationEvent,
@@ -30,10 +27,10 @@ if TYPE_CHECKING:
         OperationPage,
     )
     from gateway.engines.temporal._attributes import KnownAttributes
+    from gateway.engines.temporal._bulk_jobs import BulkTerms
     from gateway.engines.temporal._kinds import Kind
     from gateway.model import Endpoint, OperationStatus, Origin
 
-_LOOKS_AT_A_TIME: Final = 16
 _KINDS: Final[Mapping[OperationTokenType, type[Kind]]] = {
     OperationTokenType.WORKFLOW: Workflows,
     OperationTokenType.UPDATE_WORKFLOW: Updates,
@@ -44,14 +41,14 @@ _KINDS: Final[Mapping[OperationTokenType, type[Kind]]] = {
 class TemporalOperations:
     """What can be known of operations, and done to them, beside starting them."""
 
-    def __init__(self, clients: Mapping[str, Client], known: Mapping[str, KnownAttributes]) -> None:
+    def __init__(self, clients: Mapping[str, Client], known: Mapping[str, KnownAttributes], bulk: BulkTerms) -> None:
         self._clients = clients
         self._known = known
         self._visibility = {name: Visibility(client, known[name]) for name, client in clients.items()}
         self._kinds = {
             (name, kind): of_kind(client) for name, client in clients.items() for kind, of_kind in _KINDS.items()
         }
-        self._batches = {name: Batches(client) for name, client in clients.items()}
+        self._batches = {name: Batches(client, self._visibility[name], bulk) for name, client in clients.items()}
 
     async def page(self, namespace: str, wanted: OperationFilter, size: int, after: bytes | None) -> OperationPage:
         """A page of the namespace's operations, the latest first."""
@@ -112,23 +109,13 @@ class TemporalOperations:
         kind, token = self._of(endpoint, engine_token)
         return kind.events(token, after)
 
-    async def start_batch(self, namespace: str, kind: BatchKind, wanted: OperationFilter, reason: str) -> str:
-        """Have the server do it to all that the filter finds."""
-        query = await self._visibility[namespace].query(wanted)
-        return await self._batches[namespace].start(kind, query, reason)
+    async def start_batch(self, namespace: str, order: BatchOrder, wanted: OperationFilter, total: int) -> str:
+        """Have it done to all that the filter finds."""
+        return await self._batches[namespace].start(order, wanted, total)
 
-    async def start_batch_of(self, namespace: str, kind: BatchKind, engine_tokens: Sequence[str], reason: str) -> str:
-        """Have the server do it to the last run of each of these."""
-        client = self._clients[namespace]
-        slots = asyncio.Semaphore(_LOOKS_AT_A_TIME)
-
-        async def last(engine_token: str) -> WorkflowExecution:
-            async with slots:
-                described = await last_run(client, decode_engine_token(engine_token, namespace))
-                return described.workflow_execution_info.execution
-
-        executions = await asyncio.gather(*map(last, engine_tokens))
-        return await self._batches[namespace].start(kind, executions, reason)
+    async def start_batch_of(self, namespace: str, order: BatchOrder, chosen: Sequence[Chosen]) -> str:
+        """Have it done to these."""
+        return await self._batches[namespace].start_of(order, chosen)
 
     async def batch(self, namespace: str, batch_id: str) -> BatchProgress:
         """How far a batch is."""

@@ -21,16 +21,22 @@ _logger = logging.getLogger("gateway.worker")
 
 _GRACE = timedelta(seconds=10)
 _ACTIVITY_THREADS = 32
+_HEARTBEATS = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerPlan:
-    """What one worker polls for: one task queue of one namespace."""
+    """What one worker polls for: one task queue of one namespace.
+
+    ``heartbeats`` is how long an activity's may be held back, and with it the word that the activity is to end.
+    """
 
     namespace: str
     task_queue: str
     workflows: Sequence[type]
     activities: Sequence[Callable[..., Any]]
+    activities_at_a_time: int = 100
+    heartbeats: timedelta = _HEARTBEATS
 
 
 async def run_workers(clients: Mapping[str, Client], plans: Sequence[WorkerPlan], stop: asyncio.Event) -> None:
@@ -48,6 +54,8 @@ async def run_workers(clients: Mapping[str, Client], plans: Sequence[WorkerPlan]
                 workflows=plan.workflows,
                 activities=plan.activities,
                 activity_executor=threads,
+                max_concurrent_activities=plan.activities_at_a_time,
+                max_heartbeat_throttle_interval=plan.heartbeats,
                 graceful_shutdown_timeout=_GRACE,
             )
             for plan in plans

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.app._deliveries import delivers, delivery_places, outbound
+from gateway.app._deliveries import delivering_places, delivery_places, outbound
 from gateway.completions import DestinationRefused, parse_address
 from gateway.settings import SettingsError, signing_seeds
 from gateway.telemetry import Telemetry
@@ -93,4 +93,4 @@ def test_deliveries_wait_with_their_operations_or_all_in_one_place(
     ],
 )
 def test_only_who_has_callbacks_delivers_them(tmp_path: Path, section: str, expected: bool) -> None:
-    assert expected is delivers(load(tmp_path, f"{SMALLEST}callbacks: {section}\n"))
+    assert expected is bool(delivering_places(load(tmp_path, f"{SMALLEST}callbacks: {section}\n")))

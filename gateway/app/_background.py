@@ -1,0 +1,115 @@
+"""What runs beside the requests: callbacks that wait are delivered, and bulk jobs are worked through.
+
+Both are workflows, so whoever is there goes on with them: every gateway, and every worker. An engine that is away is
+waited for, and a namespace that cannot be worked in keeps no other from it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from gateway.app._bulk import bulk_places, bulk_plan
+from gateway.app._connections import clients_at
+from gateway.app._deliveries import delivering_places, delivery_plan, outbound
+from gateway.engines.temporal import run_workers
+from gateway.settings import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+
+    from temporalio.client import Client
+
+    from gateway.app._connections import Place
+    from gateway.completions import Courier
+    from gateway.engines.temporal import WorkerPlan
+    from gateway.settings import Settings
+    from gateway.telemetry import Telemetry
+
+_logger = logging.getLogger("gateway.background")
+
+_PAUSE_SECONDS: Final = 5.0
+
+
+class Background:
+    """The work of one process, until ``stop``; without a ``courier`` it delivers nothing."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        environ: Mapping[str, str],
+        telemetry: Telemetry,
+        courier: Courier | None,
+        stop: asyncio.Event,
+    ) -> None:
+        self._settings = settings
+        self._environ = environ
+        self._telemetry = telemetry
+        self._courier = courier
+        self._stop = stop
+        self._delivering = frozenset(delivering_places(settings) if courier is not None else ())
+        self._bulk = frozenset(bulk_places(settings))
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Work while the block runs; at its end, finish what is under way if ``stop`` is set."""
+        task = asyncio.create_task(self.run())
+        try:
+            yield
+        finally:
+            if not self._stop.is_set():
+                # Something else went wrong, and nobody will say stop.
+                task.cancel()
+            await asyncio.wait({task})
+
+    async def run(self) -> None:
+        """Work until ``stop``."""
+        places = self._delivering | self._bulk
+        async with asyncio.TaskGroup() as group:
+            for name in sorted({engine for engine, _ in places}):
+                at_engine = [place for place in sorted(places) if place[0] == name]
+                group.create_task(self._again_and_again(f"engine {name}", partial(self._at_engine, at_engine)))
+
+    async def _at_engine(self, places: Sequence[Place]) -> None:
+        async with (
+            clients_at(places, self._settings, self._environ, self._telemetry, lazy=False) as clients,
+            asyncio.TaskGroup() as group,
+        ):
+            for place, client in clients.items():
+                engine, namespace = place
+                work = partial(run_workers, {namespace: client}, self._plans(place, client), self._stop)
+                group.create_task(self._again_and_again(f"engine {engine} namespace {namespace}", work))
+
+    def _plans(self, place: Place, client: Client) -> Sequence[WorkerPlan]:
+        plans: list[WorkerPlan] = []
+        if self._courier is not None and place in self._delivering:
+            plans.append(delivery_plan(self._settings, self._courier, place))
+        if place in self._bulk:
+            plans.append(bulk_plan(self._settings, client, place))
+        return plans
+
+    async def _again_and_again(self, where: str, work: Callable[[], Awaitable[None]]) -> None:
+        while not self._stop.is_set():
+            try:
+                await work()
+            except Exception as error:  # noqa: BLE001 - whatever it is, what waits is kept, and it is tried again
+                _logger.warning("%s: what waits there is not worked on now: %s", where, error)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop.wait(), _PAUSE_SECONDS)
+
+
+async def background_alone(
+    settings: Settings, environ: Mapping[str, str], telemetry: Telemetry, stop: asyncio.Event
+) -> None:
+    """Work in a process that is no gateway; without the token keys it delivers nothing."""
+    if delivering_places(settings):
+        own_urls = [settings.server.public_url] if settings.server.public_url else []
+        try:
+            async with outbound(settings, environ, telemetry, own_urls=own_urls) as outgoing:
+                return await Background(settings, environ, telemetry, outgoing.courier, stop).run()
+        except SettingsError as error:
+            _logger.warning("callbacks that wait are left to the gateways: %s", error)
+    return await Background(settings, environ, telemetry, None, stop).run()

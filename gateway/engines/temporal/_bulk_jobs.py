@@ -1,0 +1,147 @@
+"""Bulk jobs of the gateway's own: started, looked at and stopped as the workflows that they are."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from temporalio.api.enums.v1 import WorkflowExecutionStatus
+from temporalio.api.workflowservice.v1 import CountWorkflowExecutionsRequest
+
+from gateway.engines._base import EngineUnavailable, OperationNotFound
+from gateway.engines._batches import BatchProgress, TooManyBatches
+from gateway.engines.temporal._attributes import tenant_keyword
+from gateway.engines.temporal._bulk_workflow import PROGRESS, WORKFLOW, Done, Job, Reached
+from gateway.engines.temporal._describe import describe_run
+from gateway.engines.temporal._results import call
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
+    from temporalio.client import Client
+
+    from gateway.engines._batches import BatchOrder, Chosen
+    from gateway.engines._operations import OperationFilter
+
+_PREFIX: Final = "nexus-gateway/bulk"
+_TIMEOUT: Final = timedelta(seconds=5)
+# Those of one tenant take turns with those of the others, and must not make a queue that nobody gets past.
+_MOST_OF_A_TENANT: Final = 20
+# What a caller may do was worked out when the job began; that should not hold for ever.
+_LONGEST: Final = timedelta(days=1)
+_S = WorkflowExecutionStatus
+_STATES: Final[Mapping[int, str]] = {
+    _S.WORKFLOW_EXECUTION_STATUS_COMPLETED: "completed",
+    _S.WORKFLOW_EXECUTION_STATUS_FAILED: "failed",
+    _S.WORKFLOW_EXECUTION_STATUS_TIMED_OUT: "failed",
+    _S.WORKFLOW_EXECUTION_STATUS_CANCELED: "canceled",
+    _S.WORKFLOW_EXECUTION_STATUS_TERMINATED: "canceled",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulkTerms:
+    """How bulk jobs are worked through: so many operations, then a pause in seconds, on which task queue."""
+
+    task_queue: str = "nexus-gateway-bulk"
+    chunk: int = 500
+    pause: float = 3.0
+
+
+class BulkJobs:
+    """The bulk jobs of one namespace."""
+
+    def __init__(self, client: Client, terms: BulkTerms) -> None:
+        self._client = client
+        self._terms = terms
+
+    async def start(
+        self, order: BatchOrder, total: int, *, wanted: OperationFilter | None = None, chosen: Sequence[Chosen] = ()
+    ) -> str:
+        """Begin with what a filter finds, or with the chosen ones; the job's id.
+
+        Raises:
+            TooManyBatches: the tenant has enough of them under way.
+        """
+        prefix = f"{_PREFIX}/{tenant_keyword(order.requester.tenant)}/"
+        if await self._running(prefix) >= _MOST_OF_A_TENANT:
+            raise TooManyBatches
+        job = Job(
+            id=f"{prefix}{uuid.uuid4()}",
+            order=order,
+            wanted=wanted,
+            chosen=tuple(chosen),
+            chunk=self._terms.chunk,
+            pause=self._terms.pause,
+        )
+        reached = Reached(total=total)
+        await self._client.start_workflow(
+            WORKFLOW,
+            args=[job, reached],
+            id=job.id,
+            task_queue=self._terms.task_queue,
+            execution_timeout=_LONGEST,
+            memo={PROGRESS: reached},
+            static_summary=f"bulk {order.kind}",
+            rpc_timeout=_TIMEOUT,
+        )
+        return job.id
+
+    async def progress(self, job_id: str) -> BatchProgress:
+        """How far it is, by what it has noted and what is under way.
+
+        Raises:
+            OperationNotFound: there is no such job.
+        """
+        described = await describe_run(self._client, job_id, "")
+        info = described.workflow_execution_info
+        if info.type.name != WORKFLOW:
+            raise OperationNotFound
+        converter = self._client.data_converter.payload_converter
+        reached: Reached = converter.from_payload(info.memo.fields[PROGRESS], Reached)
+        now = await self._under_way(described)
+        return BatchProgress(
+            state=_STATES.get(info.status, "running"),
+            total=reached.total,
+            completed=reached.completed + now.completed,
+            failed=reached.failed + now.failed,
+        )
+
+    async def stop(self, job_id: str) -> None:
+        """Go no further; what is under way is finished. Nothing where it has ended.
+
+        Raises:
+            OperationNotFound: there is no such job.
+        """
+        if (await self.progress(job_id)).state == "running":
+            await self._client.get_workflow_handle(job_id).cancel(rpc_timeout=_TIMEOUT)
+
+    async def _under_way(self, described: DescribeWorkflowExecutionResponse) -> Done:
+        for pending in described.pending_activities:
+            if pending.heartbeat_details.payloads:
+                [done] = await self._client.data_converter.decode(pending.heartbeat_details.payloads, [Done])
+                return _done(done)
+        return Done()
+
+    async def _running(self, prefix: str) -> int:
+        request = CountWorkflowExecutionsRequest(
+            namespace=self._client.namespace,
+            query=f"WorkflowId STARTS_WITH '{prefix}' AND ExecutionStatus = 'Running'",
+        )
+        service = self._client.workflow_service
+        counted = await call(lambda: service.count_workflow_executions(request, timeout=_TIMEOUT))
+        if counted is None:
+            raise EngineUnavailable
+        return counted.count
+
+
+def is_bulk_job(batch_id: str) -> bool:
+    """Whether this is the id of a job of the gateway's own."""
+    return batch_id.startswith(f"{_PREFIX}/")
+
+
+def _done(value: Any) -> Done:  # noqa: ANN401 - what the converter made of it
+    return value if isinstance(value, Done) else Done()
