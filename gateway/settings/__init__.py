@@ -77,5 +77,5 @@ __all__ = (
     "signing_seeds",
     "token_keys",
     "token_minter",
-)
     "trace_policies",
+)
