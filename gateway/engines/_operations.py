@@ -74,7 +74,8 @@ class OperationFilter:
     """Which operations are meant: those within ``scope``, as ``tenant`` may see them, and of these what else is said.
 
     ``since`` is included, ``until`` is not; both are about the start. ``expression`` is the caller's own, in the
-    engine's filter language. No ``statuses`` are all of them.
+    engine's filter language; with ``names_tenants`` it may name other namespaces of callers than its own. No
+    ``statuses`` are all of them.
     """
 
     tenant: Tenant
@@ -85,11 +86,7 @@ class OperationFilter:
     subject: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     expression: str = ""
-
-    @property
-    def reaches_every_tenant(self) -> bool:
-        """Whether operations of others than ``tenant`` may be among them."""
-        return any(scope.every_tenant for scope in self.scope)
+    names_tenants: bool = False
 
     def admits(self, origin: Origin) -> bool:
         """Whether what began so is within the scope: what an index finds is looked at once more by its own notes."""

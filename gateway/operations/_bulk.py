@@ -13,13 +13,12 @@ from gateway.engines import BatchKind, BatchOrder, Chosen, OperationNotFound, To
 from gateway.model import OperationStatus, Verb
 from gateway.operations._access import Source
 from gateway.operations._errors import ApiError, invalid
-from gateway.operations._queries import operation_filter
+from gateway.operations._queries import operation_filters
 from gateway.tokens import InvalidToken
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from gateway.engines import ServiceScope
     from gateway.model import Principal
     from gateway.operations._access import Access, Asker
     from gateway.operations._parameters import Wanted
@@ -131,18 +130,15 @@ class Bulk:
             wanted = wanted.with_statuses(_DEFAULTS[request.kind])
         parts: list[tuple[Source, str]] = []
         total = 0
-        for source, scope in self._scopes(request, wanted).items():
+        scopes = self._access.scopes(request.asker, request.principal, _VERBS[request.kind], wanted.names)
+        for source, asked in operation_filters(request.principal, wanted, scopes).items():
             operations = self._access.engine(source.engine).operations
-            asked = operation_filter(request.principal, wanted, scope)
             number = sum((await operations.count(source.namespace, asked)).values())
             total += number
             if number and not request.dry_run:
                 batch = await operations.start_batch(source.namespace, request.order(), asked, number)
                 parts.append((source, batch))
         return {"total": total} if request.dry_run else self._begun(request, parts, total)
-
-    def _scopes(self, request: BulkRequest, wanted: Wanted) -> Mapping[Source, tuple[ServiceScope, ...]]:
-        return self._access.scopes(request.asker, request.principal, _VERBS[request.kind], wanted.names)
 
     def _begun(self, request: BulkRequest, parts: Sequence[tuple[Source, str]], total: int) -> Mapping[str, Any]:
         fields = [text for source, batch in parts for text in (source.engine, source.namespace, batch)]

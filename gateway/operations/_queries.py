@@ -44,14 +44,14 @@ class Queries:
             ApiError: 400, the page token is of another list or of nobody's.
             InvalidFilter, ListingUnavailable, EngineUnavailable: as engines do.
         """
-        scopes = self._access.scopes(asker, principal, Verb.LIST, wanted.names)
-        sources = [*scopes]
+        asked = operation_filters(principal, wanted, self._access.scopes(asker, principal, Verb.LIST, wanted.names))
+        sources = [*asked]
         position, after = self._opened(principal, wanted, page.token, sources)
         found: list[Mapping[str, Any]] = []
         while position < len(sources) and len(found) < page.size:
             source = sources[position]
             listed = await self._access.engine(source.engine).operations.page(
-                source.namespace, operation_filter(principal, wanted, scopes[source]), page.size - len(found), after
+                source.namespace, asked[source], page.size - len(found), after
             )
             found.extend(self._rendered(principal, listed.records))
             after = listed.next_page
@@ -62,9 +62,9 @@ class Queries:
     async def count(self, asker: Asker, principal: Principal, wanted: Wanted) -> Mapping[str, Any]:
         """How many there are, in all and by state. Raises as ``page`` does."""
         totals = dict.fromkeys(OperationStatus, 0)
-        for source, scope in self._access.scopes(asker, principal, Verb.LIST, wanted.names).items():
-            engine = self._access.engine(source.engine)
-            counted = await engine.operations.count(source.namespace, operation_filter(principal, wanted, scope))
+        scopes = self._access.scopes(asker, principal, Verb.LIST, wanted.names)
+        for source, asked in operation_filters(principal, wanted, scopes).items():
+            counted = await self._access.engine(source.engine).operations.count(source.namespace, asked)
             for status, number in counted.items():
                 totals[status] += number
         return {"total": sum(totals.values()), "by_state": {status.value: totals[status] for status in totals}}
@@ -97,18 +97,25 @@ class Queries:
             raise no_such_page() from None
 
 
-def operation_filter(principal: Principal, wanted: Wanted, scope: tuple[ServiceScope, ...]) -> OperationFilter:
-    """What an engine is asked for: the caller's wishes within the caller's own."""
-    return OperationFilter(
-        tenant=principal.tenant,
-        scope=scope,
-        statuses=wanted.statuses,
-        since=wanted.since,
-        until=wanted.until,
-        subject=wanted.subject,
-        metadata=wanted.metadata,
-        expression=wanted.query,
-    )
+def operation_filters(
+    principal: Principal, wanted: Wanted, scopes: Mapping[Source, tuple[ServiceScope, ...]]
+) -> Mapping[Source, OperationFilter]:
+    """What the engine is asked for at each source: the caller's wishes within what it may do there."""
+    names_tenants = any(scope.every_tenant for services in scopes.values() for scope in services)
+    return {
+        source: OperationFilter(
+            tenant=principal.tenant,
+            scope=scope,
+            statuses=wanted.statuses,
+            since=wanted.since,
+            until=wanted.until,
+            subject=wanted.subject,
+            metadata=wanted.metadata,
+            expression=wanted.query,
+            names_tenants=names_tenants,
+        )
+        for source, scope in scopes.items()
+    }
 
 
 def _context(principal: Principal, wanted: Wanted) -> Sequence[bytes]:

@@ -89,7 +89,8 @@ async def test_a_list_goes_on_page_by_page(orders: Caller, api: OperationsApi, r
         orders.start(PROCESS, small_order(order_id=f"{mark}-{number}"), headers=marked(mark)) for number in range(5)
     ]
     tokens = {answer.token for answer in await asyncio.gather(*starts)}
-    await api.eventually(5, **{"metadata.mark": mark})
+    # What ends meanwhile takes another place in the list.
+    await api.eventually(5, **{"metadata.mark": mark, "status": "succeeded"})
     found = await api.listed(**{"metadata.mark": mark, "page_size": "2"})
     assert tokens == {one["token"] for one in found}
     assert 5 == len(found)

@@ -16,6 +16,7 @@ OLD = TokenKey(id="old", secret=b"o" * 32)
 NEW = TokenKey(id="new", secret=b"n" * 32)
 SEALER = TokenSealer([OLD])
 TENANT = Tenant("https://issuer.test", "checkout")
+OWNER = Tenant("https://other.test", "billing")
 ADDRESS = OperationAddress("orders", "orders.v1", "process")
 ENGINE_TOKEN = (
     base64.urlsafe_b64encode(json.dumps({"t": 1, "ns": "orders", "wid": "w-1"}).encode()).decode().rstrip("=")
@@ -198,9 +199,6 @@ def test_a_sealer_needs_keys_with_different_ids() -> None:
 
 def test_a_keys_secret_is_not_shown() -> None:
     assert "oooo" not in repr(OLD)
-
-
-OWNER = Tenant("https://other.test", "billing")
 
 
 def test_another_tenants_operation_has_a_token_that_says_whose_it_is() -> None:

@@ -169,7 +169,7 @@ def filter_query(wanted: OperationFilter) -> str:
     for key, value in wanted.metadata.items():
         parts.append(f"{attributes.METADATA} = '{attributes.metadata_keyword(key, value)}'")
     if wanted.expression.strip():
-        parts.append(f"({checked_filter(wanted.expression, None if wanted.reaches_every_tenant else wanted.tenant)})")
+        parts.append(f"({checked_filter(wanted.expression, None if wanted.names_tenants else wanted.tenant)})")
     return " AND ".join(parts)
 
 

@@ -134,7 +134,8 @@ def test_a_scope_of_every_tenant_stands_beside_the_callers_own() -> None:
         ServiceScope("echo", "echo.v1"),
         ServiceScope("probe", "probe.v1", every_tenant=True),
     )
-    query = filter_query(OperationFilter(tenant=MINE, scope=scope, expression="NexusCallerNamespace != 'checkout'"))
+    asked = "NexusCallerNamespace != 'checkout'"
+    query = filter_query(OperationFilter(tenant=MINE, scope=scope, expression=asked, names_tenants=True))
     assert query == (
         f"((NexusCallerTenant = '{tenant_keyword(MINE)}' AND"
         " ((NexusEndpoint = 'echo' AND NexusService = 'echo.v1')))"
@@ -147,7 +148,8 @@ def test_a_scope_of_every_tenant_stands_beside_the_callers_own() -> None:
 @pytest.mark.parametrize("text", ["NexusCallerTenant = 'x'", "NexusRequestId = 'x'", "a = 1) OR (b = 2"])
 def test_who_may_see_every_tenant_still_keeps_within_the_scope(text: str) -> None:
     """Another's namespace may be named; the hash that lists are held to may not."""
-    wide = OperationFilter(tenant=MINE, scope=(ServiceScope("orders", "orders.v1", every_tenant=True),))
+    scope = (ServiceScope("orders", "orders.v1", every_tenant=True),)
+    wide = OperationFilter(tenant=MINE, scope=scope, names_tenants=True)
     with pytest.raises(InvalidFilter):
         filter_query(replace(wide, expression=text))
 
