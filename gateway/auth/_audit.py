@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import json
 import logging
+import os
 import sys
 import threading
 import time
@@ -24,6 +25,7 @@ from gateway.model import Reach
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from io import TextIOWrapper
     from pathlib import Path
     from types import TracebackType
 
@@ -65,7 +67,8 @@ class AuditLog:
     """Writes lines to a file, or to standard output, on a thread of its own; an async context manager.
 
     ``write`` never waits: when more than ``capacity`` lines are waiting, because a disk is slow or full, the next ones
-    are dropped and counted. A file that is moved away is opened anew, as log rotation expects.
+    are dropped and counted. A file that is moved away is opened anew, as log rotation expects; while it cannot
+    be, lines wait.
     """
 
     def __init__(self, file: Path | None = None, *, capacity: int = 10_000) -> None:
@@ -114,9 +117,15 @@ class AuditLog:
 
     def _write_all(self) -> None:
         while self._waiting:
-            line = json.dumps(self._waiting.popleft(), separators=(",", ":"))
+            line = json.dumps(self._waiting[0], separators=(",", ":"))
             # A stream of its own: what the process logs, and whether it logs at all, is another matter.
-            self._handler.handle(logging.makeLogRecord({"msg": line, "levelno": logging.INFO, "name": "gateway.audit"}))
+            record = logging.makeLogRecord({"msg": line, "levelno": logging.INFO, "name": "gateway.audit"})
+            try:
+                self._handler.handle(record)
+            except OSError:
+                # The file was moved away and cannot be opened anew just now: what waits goes on waiting.
+                return
+            self._waiting.popleft()
 
 
 class Auditor:
@@ -228,6 +237,11 @@ class _FileHandler(WatchedFileHandler):
         del record
         self.failures += 1
 
+    def _open(self) -> TextIOWrapper:
+        # Who called what is for the owner's eyes, in every file that follows another, too.
+        descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        return os.fdopen(descriptor, "a", encoding="utf-8")
+
 
 class _OutputHandler(logging.StreamHandler[Any]):
     failures = 0
@@ -240,6 +254,4 @@ class _OutputHandler(logging.StreamHandler[Any]):
 def _handler(file: Path | None) -> _FileHandler | _OutputHandler:
     if file is None:
         return _OutputHandler(sys.stdout)
-    # Who called what is for the owner's eyes.
-    file.touch(mode=0o600, exist_ok=True)
-    return _FileHandler(file, encoding="utf-8")
+    return _FileHandler(file)

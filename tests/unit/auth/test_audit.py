@@ -74,6 +74,28 @@ async def test_a_file_that_is_rotated_is_opened_anew(tmp_path: Path) -> None:
     assert [{"n": 2}] == entries(file)
 
 
+async def test_lines_wait_while_a_rotated_file_cannot_be_opened_anew(tmp_path: Path) -> None:
+    """A directory that is gone for a moment costs no line, and the log goes on when it is back."""
+    file = tmp_path / "logs" / "audit.log"
+    await asyncio.to_thread(file.parent.mkdir)
+    async with AuditLog(file) as log:
+        await asyncio.to_thread(file.parent.rename, tmp_path / "away")
+        log.write({"n": 1})
+        await asyncio.sleep(0.2)
+        await asyncio.to_thread(file.parent.mkdir)
+        log.write({"n": 2})
+    assert [{"n": 1}, {"n": 2}] == entries(file)
+    assert 0 == log.dropped
+
+
+async def test_each_file_that_follows_another_is_its_owners_only(tmp_path: Path) -> None:
+    file = tmp_path / "audit.log"
+    async with AuditLog(file) as log:
+        await asyncio.to_thread(file.rename, tmp_path / "audit.log.1")
+        log.write({"n": 1})
+    assert 0o600 == stat.S_IMODE(file.stat().st_mode)
+
+
 async def test_what_does_not_fit_is_dropped_and_counted_and_nobody_waits(tmp_path: Path) -> None:
     log = AuditLog(tmp_path / "audit.log", capacity=10)
     started = time.perf_counter()
