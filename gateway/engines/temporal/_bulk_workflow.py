@@ -67,11 +67,11 @@ class Reached:
     before: datetime | None = None
     page: str | None = None
 
-    def plus(self, done: Done, found: Found) -> Reached:
+    def plus(self, done: Done, next_page: str | None, *, ended: bool) -> Reached:
         """The same after one more chunk."""
         completed, failed = self.completed + done.completed, self.failed + done.failed
-        total = self.total if found.next_page is not None else completed + failed
-        return replace(self, total=total, completed=completed, failed=failed, page=found.next_page)
+        total = completed + failed if ended else self.total
+        return replace(self, total=total, completed=completed, failed=failed, page=next_page)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,12 +103,14 @@ class RunBulkJob:
         while True:
             found = await self._find(job, reached)
             done = await self._act(job, found.operations)
-            reached = reached.plus(done, found)
+            stopped = workflow.cancellation_reason() is not None
+            ended = found.next_page is None and not stopped
+            reached = reached.plus(done, found.next_page, ended=ended)
             workflow.upsert_memo({PROGRESS: reached})
-            if workflow.cancellation_reason() is not None:
+            if stopped:
                 # The chunk's activity took it as a request to come to an end, and so it is for the job.
                 raise asyncio.CancelledError
-            if found.next_page is None:
+            if ended:
                 return
             await workflow.sleep(job.pause)
             if workflow.info().is_continue_as_new_suggested():
