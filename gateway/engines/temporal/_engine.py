@@ -18,6 +18,7 @@ from gateway.engines.temporal._client import pinned_run, started_runs
 from gateway.engines.temporal._content import PayloadSerializer
 from gateway.engines.temporal._hosting import Host, OperationTokenType, is_link_of_temporal, run_id_of_link
 from gateway.engines.temporal._operations import TemporalOperations
+from gateway.engines.temporal._request_ids import RequestIds
 from gateway.engines.temporal._starting import Starting, starting
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class TemporalEngine:
         }
         self._host = Host()
         self._known = {namespace: KnownAttributes(client) for namespace, client in clients.items()}
+        self._request_ids = {name: RequestIds(client, self._known[name]) for name, client in clients.items()}
         self._operations = TemporalOperations(clients, self._known, bulk or BulkTerms())
 
     @property
@@ -67,8 +69,14 @@ class TemporalEngine:
         client = self._clients[endpoint.namespace]
         started_runs.set({})
         if origin is not None:
-            known = self._known[endpoint.namespace]
-            starting.set(Starting(origin=origin, client=client, attributes=known, notes=notes))
+            start = Starting(
+                origin=origin,
+                client=client,
+                attributes=self._known[endpoint.namespace],
+                request_ids=self._request_ids[endpoint.namespace],
+                notes=notes,
+            )
+            starting.set(start)
         if engine_token is not None:
             token = _tokens.decode_handler_token(_tokens.handler_token(engine_token))
             if token is not None and token.type is OperationTokenType.WORKFLOW and token.run_id:

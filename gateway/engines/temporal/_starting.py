@@ -1,31 +1,29 @@
 """What the engine adds to everything that a hosted handler starts, whatever the handler does.
 
 Search attributes and what is written beside them say whose operation it is, and tell a start that was asked for twice
-from one whose request id was used for something else: Temporal deduplicates by the id alone, and within one workflow or
-activity id only.
+from one whose request id was used for something else. The server answers both alike, by the id alone: it calls either
+one started, and so what it gives has to be looked at.
 """
 
 from __future__ import annotations
 
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from temporalio.api.workflowservice.v1 import ListActivityExecutionsRequest, ListWorkflowExecutionsRequest
 from temporalio.service import RPCError, RPCStatusCode
 
 from gateway.engines._base import OperationNotFound
 from gateway.engines._operations import RequestIdReused, StartNotes
 from gateway.engines.temporal._activity_states import describe_activity
-from gateway.engines.temporal._attributes import REQUEST_ID, KnownAttributes, with_attributes, with_typed_attributes
+from gateway.engines.temporal._attributes import KnownAttributes, with_attributes, with_typed_attributes
 from gateway.engines.temporal._describe import describe_run
 from gateway.engines.temporal._hosting import is_backing_start
 from gateway.engines.temporal._memos import MEMO, dump_origin, origin_of, origin_payload
 from gateway.engines.temporal._updates import recorded
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Sequence
 
     from temporalio.client import (
         ActivityHandle,
@@ -38,9 +36,8 @@ if TYPE_CHECKING:
         WorkflowUpdateHandle,
     )
 
+    from gateway.engines.temporal._request_ids import RequestIds
     from gateway.model import Origin
-
-_INDEX_TIMEOUT = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +47,7 @@ class Starting:
     origin: Origin
     client: Client
     attributes: KnownAttributes
+    request_ids: RequestIds
     notes: StartNotes = field(default_factory=StartNotes)
 
     async def prepare_workflow(self, request: StartWorkflowInput | UpdateWithStartStartWorkflowInput) -> None:
@@ -58,13 +56,17 @@ class Starting:
         Raises:
             RequestIdReused: the request id has started another one before, with another body.
         """
-        known = await self._known(self._listed_workflows)
+        if self._deduplicates():
+            self._compare(await self.request_ids.workflows(self.origin, request.id))
+        known = await self.attributes.known()
         request.search_attributes = with_attributes(request.search_attributes, self.origin, known)
         request.memo = {**(request.memo or {}), MEMO: dump_origin(self.origin)}
 
     async def prepare_activity(self, request: StartActivityInput) -> None:
         """Put attributes and header on an activity that is to be started. Raises as above."""
-        known = await self._known(self._listed_activities)
+        if self._deduplicates():
+            self._compare(await self.request_ids.activities(self.origin, request.id))
+        known = await self.attributes.known()
         request.search_attributes = with_typed_attributes(request.search_attributes, self.origin, known)
         request.headers = {**request.headers, MEMO: origin_payload(self.origin, self.client)}
 
@@ -107,32 +109,6 @@ class Starting:
 
     def _deduplicates(self) -> bool:
         return self.origin.request_id is not None and is_backing_start()
-
-    async def _known(self, listed: Callable[[str], Awaitable[Sequence[Origin | None]]]) -> frozenset[str]:
-        """The attributes that the namespace knows, once nothing else is found under the request id."""
-        known = await self.attributes.known()
-        if self._deduplicates() and REQUEST_ID in known:
-            try:
-                found = await listed(f"{REQUEST_ID} = '{self.origin.scoped_request_id}'")
-            except RPCError:
-                # The attribute has gone, or the index is away: no reason not to start. Within one id Temporal
-                # deduplicates by itself.
-                self.attributes.forget()
-            else:
-                self._compare(found)
-        return known
-
-    async def _listed_workflows(self, query: str) -> Sequence[Origin | None]:
-        request = ListWorkflowExecutionsRequest(namespace=self.client.namespace, query=query, page_size=2)
-        listed = await self.client.workflow_service.list_workflow_executions(request, timeout=_INDEX_TIMEOUT)
-        return [origin_of(info.memo, self.client) for info in listed.executions]
-
-    async def _listed_activities(self, query: str) -> Sequence[Origin | None]:
-        request = ListActivityExecutionsRequest(namespace=self.client.namespace, query=query, page_size=2)
-        listed = await self.client.workflow_service.list_activity_executions(request, timeout=_INDEX_TIMEOUT)
-        # A list of activities leaves their headers out.
-        described = [await describe_activity(self.client, one.activity_id, one.run_id) for one in listed.executions]
-        return [origin_of(one.info.header, self.client) for one in described]
 
     def _compare(self, found: Sequence[Origin | None]) -> None:
         for origin in found:
