@@ -15,7 +15,7 @@ from gateway.app._limits import connection_limits
 from gateway.app._live import Live
 from gateway.app._nexus import Nexus
 from gateway.app._observing import observed
-from gateway.app._readiness import SetUpNotices, readiness
+from gateway.app._readiness import SetUpNotices, key_notices, readiness
 from gateway.app._stopping import stop_signals
 from gateway.app._watching import watching
 from gateway.web import admin_app, listening
@@ -108,5 +108,10 @@ def _admin(core: Core, watch: Watch, live: Live) -> web.Application:
     return admin_app(
         readiness=set_up.beside(ready),
         metrics=core.telemetry.prometheus,
-        notices=lambda: {**watch.trouble(), **live.notices(), **set_up.last()},
+        notices=lambda: {
+            **key_notices(core.authenticator),
+            **watch.trouble(),
+            **live.notices(),
+            **set_up.last(),
+        },
     )

@@ -26,7 +26,8 @@ async def readiness(
     if draining.is_set():
         # A load balancer is to send its requests elsewhere; what else is well or not is of no interest any more.
         return {"gateway": "is stopping"}
-    checks: dict[str, str | None] = {f"keys {name}": reason for name, reason in authenticator.status().items()}
+    keys = {f"keys {name}": reason for name, reason in authenticator.status().items()}
+    checks = {name: reason for name, reason in keys.items() if name not in key_notices(authenticator)}
     checks["plugins"] = None if registry.endpoints() else "no endpoint is mounted"
     reports = await asyncio.gather(
         *(
@@ -37,6 +38,17 @@ async def readiness(
     for report in reports:
         checks.update(report)
     return checks
+
+
+def key_notices(authenticator: Authenticator) -> Mapping[str, str]:
+    """The checks of issuers whose tokens cannot be verified, while those of another one can.
+
+    One provider that is away must not take the callers of the others along; without keys at all nobody can be served.
+    """
+    status = authenticator.status()
+    if None not in status.values():
+        return {}
+    return {f"keys {name}": f"its callers are refused: {reason}" for name, reason in status.items() if reason}
 
 
 class SetUpNotices:
