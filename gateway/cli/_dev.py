@@ -30,8 +30,16 @@ def configure(parser: ArgumentParser) -> None:
         "Run a Temporal server, a worker, an OpenTelemetry collector and the gateway until SIGINT or SIGTERM.\n"
         "When all are ready, one line says 'ready URL'; a token and curl lines to paste follow."
     )
-    parser.epilog = "example:\n  nexus-gateway dev --port 8080 --db-file dev.db"
+    parser.epilog = "example:\n  nexus-gateway dev --port 8080 --db-file dev.db --plugin my_module:plugin"
     parser.add_argument("--port", metavar="P", type=port, default=8080, help="the gateway's port (default: 8080)")
+    parser.add_argument(
+        "--plugin",
+        metavar="MODULE:ATTRIBUTE",
+        dest="plugins",
+        action="append",
+        default=[],
+        help="mount this plugin, too, at the endpoint 'plugins'; several can be given",
+    )
     server = parser.add_mutually_exclusive_group()
     server.add_argument(
         "--temporal-address", metavar="A", help="use this server, HOST:PORT, and its namespace 'default'"
@@ -48,6 +56,7 @@ def run(arguments: Namespace) -> int:
         options = StackOptions(
             directory=Path(directory),
             port=arguments.port,
+            plugins=arguments.plugins,
             temporal_address=arguments.temporal_address,
             database=arguments.db_file,
             echo=_echo,

@@ -36,9 +36,15 @@ _FAILING_ON_DEMAND: Final = ("echo.v1/fail", "echo.v1/sleep")
 
 
 def development_config(
-    *, port: Port, admin_port: Port, temporal_address: str, namespace: str, services: Iterable[str]
+    *,
+    port: Port,
+    admin_port: Port,
+    temporal_address: str,
+    namespace: str,
+    services: Iterable[str],
+    plugins: Iterable[str] = (),
 ) -> dict[str, Any]:
-    """A configuration that lets tokens of its own issuer call ``services``.
+    """A configuration that lets tokens of its own issuer call ``services``, of ``plugins`` or of those installed.
 
     Those that this project ships have endpoints of their own; all others are behind the endpoint ``plugins``. What is
     made to fail is denied.
@@ -67,6 +73,7 @@ def development_config(
         "tokens": {"keys": [{"id": "dev", "secret_env": _TOKEN_KEY_VARIABLE}]},
         "callbacks": {"allow": [f"http://{HOST}:*"]},
         "telemetry": {"service_name": "nexus-gateway"},
+        "plugins": list(plugins),
     }
 
 

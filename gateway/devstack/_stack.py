@@ -38,14 +38,15 @@ class StackOptions:
     """How a stack differs from the usual one.
 
     ``directory`` holds its configuration and keys; what is there already is used again. ``port`` is the gateway's, 0
-    for any. With ``temporal_address`` that server is used, and its namespace ``default``, instead of an embedded one,
-    whose data are in ``database`` or else nowhere. ``edit`` may change the configuration before it is written, and
-    ``echo`` is called with what the gateway and the worker log.
+    for any. ``plugins`` are mounted beside those that are installed. With ``temporal_address`` that server is used, and
+    its namespace ``default``, instead of an embedded one, whose data are in ``database`` or else nowhere. ``edit`` may
+    change the configuration before it is written, and ``echo`` is called with what the gateway and the worker log.
     """
 
     directory: Path
     port: int = 0
     processes: int = 1
+    plugins: Sequence[str] = ()
     temporal_address: str | None = None
     database: Path | None = None
     edit: Callable[[dict[str, Any]], None] | None = field(default=None, repr=False)
@@ -174,7 +175,8 @@ def _configure(options: StackOptions, port: Port, admin_port: Port, temporal_add
         admin_port=admin_port,
         temporal_address=temporal_address,
         namespace=namespace,
-        services=[name for plugin in _plugins() for name in plugin.services],
+        services=[name for plugin in _plugins(options.plugins) for name in plugin.services],
+        plugins=options.plugins,
     )
     if options.edit is not None:
         options.edit(config)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -16,6 +17,7 @@ from gateway.devstack import HOST, Port, TemporalServer
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60
+NEEDS_CURL = pytest.mark.skipif(shutil.which("curl") is None, reason="pastes curl lines into a shell")
 
 
 @asynccontextmanager
@@ -106,6 +108,7 @@ async def test_demo_shows_each_step_and_one_trace() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@NEEDS_CURL
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_dev_is_ready_works_as_it_says_and_leaves_nothing_behind(number: signal.Signals) -> None:
     """What it prints can be pasted into a shell; a signal ends all of it, with exit code 0."""
@@ -127,6 +130,24 @@ async def test_dev_is_ready_works_as_it_says_and_leaves_nothing_behind(number: s
             await dev.communicate()
     assert 0 == dev.returncode
     assert await all_gone(children)
+
+
+@NEEDS_CURL
+async def test_the_readme_starts_its_handler_and_calls_it() -> None:
+    """Its lines as they stand, but for the port, on which somebody may listen."""
+    start, call, wait = re.findall(r"```sh\n(.*?)\n```", (ROOT / "README.md").read_text(), re.DOTALL)
+    arguments = start.removeprefix(".venv/bin/nexus-gateway ").split()
+    with Port() as free:
+        port = free.number
+    async with command(*arguments, "--port", str(port)) as dev:
+        await lines_until(dev.stdout, "ready ")
+        (_, token) = await lines_until(dev.stdout, "export TOKEN=")
+        started = await paste([token, call.replace("8080", str(port))])
+        (location,) = re.findall(r"^Location: (\S+)", started, re.MULTILINE)
+        assert "HTTP/1.1 201 Created" in started
+        assert '"Hello Ada, at last"' == await paste([token, f"LOCATION='{location}'", wait])
+        dev.send_signal(signal.SIGTERM)
+        await dev.communicate()
 
 
 async def paste(script: list[str]) -> str:
