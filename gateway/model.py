@@ -173,16 +173,14 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
-    """A kill switch: what ``rule`` covers is stopped, at all endpoints or at those that the globs name."""
+    """A kill switch: what ``rule`` covers is stopped, at all endpoints or at those that the globs name.
+
+    ``retryable`` asks callers to come again instead of refusing them.
+    """
 
     rule: Rule
     endpoints: tuple[str, ...] | None = None
-
-    @property
-    def names_callers(self) -> bool:
-        """Whether certain callers are stopped, for good, and not an operation, for a while."""
-        rule = self.rule
-        return any(selector is not None for selector in (rule.issuers, rule.namespaces, rule.subjects, rule.claims))
+    retryable: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,7 +207,7 @@ class Decision:
     ``visible`` tells whether the caller may do anything at all with the service: where it is false the answer must not
     differ from that for a service that does not exist. ``reason``, ``rule`` (the one that decided, such as ``deny.0``)
     and ``shadow`` (what a shadow rule would have done) are for the log and the audit line, never for the caller.
-    ``paused`` is said of what is stopped for everybody, for a while: worth another try.
+    ``paused`` is said of what is stopped for a while: worth another try.
     """
 
     allowed: bool

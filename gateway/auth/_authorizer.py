@@ -161,5 +161,5 @@ def _shadow(rules: Iterable[ServiceRule], effect: str) -> str | None:
 def _silenced(rule: ServiceRule, denying: Iterable[ServiceRule]) -> bool:
     """Whether nothing is left of an allow rule: it has no verbs, or a deny rule takes all that it gives."""
     return not rule.verbs or any(
-        not deny.shadow and rule.verbs <= deny.verbs and deny.operations.includes(rule.operations) for deny in denying
+        deny.hides and rule.verbs <= deny.verbs and deny.operations.includes(rule.operations) for deny in denying
     )

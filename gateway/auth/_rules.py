@@ -52,7 +52,10 @@ class Miss:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceRule:
-    """A rule as it concerns one service. ``name`` is its place in the configuration, such as ``allow.0``."""
+    """A rule as it concerns one service. ``name`` is its place in the configuration, such as ``allow.0``.
+
+    A deny rule that ``hides`` and leaves nothing of an allow rule makes the service unknown to the caller.
+    """
 
     name: str
     issuers: Texts
@@ -63,7 +66,8 @@ class ServiceRule:
     verbs: Verbs
     across_tenants: Verbs
     shadow: bool
-    paused: bool = False
+    hides: bool
+    paused: bool
 
     def concerns(self, principal: Principal) -> bool:
         """Whether the rule is about this caller."""
@@ -185,11 +189,11 @@ def _about(service: str, kind: str, rules: Iterable[Rule]) -> list[ServiceRule]:
 
 
 def _stopped(service: str, stops: Iterable[tuple[int, Stop]]) -> list[ServiceRule]:
-    compiled = (_compiled(f"stops.{index}", stop.rule, service, paused=not stop.names_callers) for index, stop in stops)
+    compiled = (_compiled(f"stops.{index}", stop.rule, service, stop) for index, stop in stops)
     return [rule for rule in compiled if not rule.operations.empty]
 
 
-def _compiled(name: str, rule: Rule, service: str, *, paused: bool = False) -> ServiceRule:
+def _compiled(name: str, rule: Rule, service: str, stop: Stop | None = None) -> ServiceRule:
     return ServiceRule(
         name=name,
         issuers=texts(rule.issuers),
@@ -200,7 +204,9 @@ def _compiled(name: str, rule: Rule, service: str, *, paused: bool = False) -> S
         verbs=ALL_VERBS if rule.verbs is None else rule.verbs,
         across_tenants=rule.verbs_across_tenants,
         shadow=rule.shadow,
-        paused=paused,
+        # What is stopped for now is still there: whoever may see it is told so.
+        hides=stop is None and not rule.shadow,
+        paused=stop is not None and stop.retryable,
     )
 
 

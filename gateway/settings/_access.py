@@ -25,14 +25,21 @@ def _moment(value: object) -> object:
 
 
 class StopSettings(Selectors):
-    """What is stopped. A stop that names callers refuses them; one that names operations only asks to come again."""
+    """What is stopped: refused, or put off."""
 
     endpoints: Globs | None = Field(default=None, description="Globs of endpoints; all by default.")
+    retryable: bool = Field(
+        default=False,
+        description=(
+            "Answer 503, come again, and not 403. Temporal repeats the request, but after six such answers it calls"
+            " nothing at the endpoint for a minute, from the caller's namespace."
+        ),
+    )
     reason: Name | None = Field(default=None, description="Why, for whoever reads the file.")
 
     @model_validator(mode="after")
     def _selects_something(self) -> Self:
-        if not self.model_fields_set - {"reason", "verbs"}:
+        if not self.model_fields_set - {"reason", "verbs", "retryable"}:
             raise ValueError("needs a selector; to stop everything write operations: ['*']")
         return self
 
@@ -46,7 +53,7 @@ class StopSettings(Selectors):
             operations=self.operations,
             verbs=self.verbs,
         )
-        return Stop(rule=rule, endpoints=self.endpoints)
+        return Stop(rule=rule, endpoints=self.endpoints, retryable=self.retryable)
 
 
 class RevocationSettings(Section):

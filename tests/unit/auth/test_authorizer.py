@@ -172,7 +172,7 @@ def test_another_tenants_operations_are_decided_about_by_rules_that_reach_every_
 
 def test_a_deny_rule_and_a_stop_keep_a_caller_from_every_tenants_operations() -> None:
     mounted = replace(endpoint(EVERY_TENANT), deny=(Rule(verbs=frozenset({Verb.TERMINATE})),))
-    stop = Stop(rule=Rule(verbs=frozenset({Verb.RETRY}), operations=("*",)))
+    stop = Stop(rule=Rule(verbs=frozenset({Verb.RETRY}), operations=("*",)), retryable=True)
     authorizer = Authorizer([mounted], stops=[stop])
     outcomes = {
         verb: authorizer.authorize(caller(), mounted, PROCESS, verb, anothers=True)

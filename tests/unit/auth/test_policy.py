@@ -115,14 +115,22 @@ def test_a_shadow_rule_decides_nothing_and_is_noted_where_it_would_have() -> Non
     assert decide([EVERYBODY], [Rule(namespaces=("billing",), shadow=True)]).shadow is None
 
 
-def test_a_stop_of_a_caller_is_a_refusal_and_one_of_an_operation_a_pause() -> None:
-    of_caller = Stop(rule=Rule(subjects=("svc",), verbs=frozenset({Verb.START})))
-    of_operation = Stop(rule=Rule(operations=("orders.v1/process",)))
+def test_a_stop_is_a_refusal_or_where_it_says_so_a_pause() -> None:
+    of_caller = Stop(rule=Rule(subjects=("svc",)))
+    of_operation = Stop(rule=Rule(operations=("orders.v1/process",)), retryable=True)
     refused = decide([EVERYBODY], stops=[of_caller])
     assert (False, True, False, "stops.0") == (refused.allowed, refused.visible, refused.paused, refused.rule)
     paused = decide([EVERYBODY], stops=[of_operation])
     assert (False, True, True, "stops.0") == (paused.allowed, paused.visible, paused.paused, paused.rule)
     assert decide([EVERYBODY], address=OperationAddress("orders", "orders.v1", "other"), stops=[of_operation]).allowed
+
+
+def test_a_stop_of_everything_hides_nothing_from_those_who_may_see_it() -> None:
+    """Unlike a deny rule: a 404 would end for good what is only put off."""
+    everything = Rule(operations=("*",))
+    assert not decide([EVERYBODY], [everything]).visible
+    put_off = decide([EVERYBODY], stops=[Stop(rule=everything, retryable=True)])
+    assert (False, True, True) == (put_off.allowed, put_off.visible, put_off.paused)
 
 
 def test_a_stop_reaches_the_endpoints_that_it_names() -> None:

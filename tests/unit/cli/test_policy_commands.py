@@ -134,7 +134,7 @@ def test_a_token_that_is_refused_is_explained_too(
 
 def test_stops_and_revocations_count(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     given = token(config, capsys)
-    write(config.parent / "stops.yaml", {"stops": [{"operations": ["orders.v1/process"]}]})
+    write(config.parent / "stops.yaml", {"stops": [{"operations": ["orders.v1/process"], "retryable": True}]})
     code, lines = explain(config, capsys, given)
     assert (1, "  because: stops.0 matches") == (code, lines[1])
     assert lines[0].endswith(": paused (503)")

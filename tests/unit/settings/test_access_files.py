@@ -23,12 +23,16 @@ def test_stops_say_who_and_what_is_stopped(file: Path) -> None:
     file.write_text("""
 stops:
   - {subjects: [mallory], reason: stolen laptop}
-  - {endpoints: [orders], operations: ["orders.v1/refund"], verbs: [start]}
+  - {endpoints: [orders], operations: ["orders.v1/refund"], verbs: [start], retryable: true}
   - {claims: {team: payments, level: [1, 2], realm: {roles: [admin], org: {unit: x}}}}
 """)
     assert (
         Stop(rule=Rule(subjects=("mallory",))),
-        Stop(rule=Rule(operations=("orders.v1/refund",), verbs=frozenset({Verb.START})), endpoints=("orders",)),
+        Stop(
+            rule=Rule(operations=("orders.v1/refund",), verbs=frozenset({Verb.START})),
+            endpoints=("orders",),
+            retryable=True,
+        ),
         Stop(
             rule=Rule(
                 claims={
@@ -68,7 +72,10 @@ def test_a_list_may_be_empty(file: Path, text: str) -> None:
         ("", "stops: is required"),
         ("stops: null", "stops: is required"),
         ("stops:\n  - {reason: all of it}", "stops.0: needs a selector; to stop everything write operations: ['*']"),
-        ("stops:\n  - {verbs: [start]}", "stops.0: needs a selector; to stop everything write operations: ['*']"),
+        (
+            "stops:\n  - {verbs: [start], retryable: true}",
+            "stops.0: needs a selector; to stop everything write operations: ['*']",
+        ),
         ("stops:\n  - {subject: [a]}", "stops.0.subject: unknown key; the nearest valid one is subjects"),
         ("stops:\n  - {subjects: a}", "stops.0.subjects: must be a list"),
         ("stops:\n  - {claims: {}}", "stops.0.claims: must not be empty"),
