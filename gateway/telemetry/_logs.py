@@ -197,6 +197,8 @@ def configure_logging(
     root = logging.getLogger()
     root.setLevel(level.upper() if isinstance(level, str) else level)
     root.handlers[:] = [handler] if also is None else [handler, also]
+    # A library's warning would else be lines that are no JSON.
+    logging.captureWarnings(capture=True)
     access = logging.getLogger("aiohttp.access")
     access.handlers[:] = []
     access.propagate = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import warnings
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,6 +27,7 @@ def _logging_as_it_was() -> Iterator[None]:
     root, access = logging.getLogger(), logging.getLogger("aiohttp.access")
     handlers, level = root.handlers[:], root.level
     yield
+    logging.captureWarnings(capture=False)
     root.handlers[:] = handlers
     root.setLevel(level)
     access.disabled, access.propagate = False, True
@@ -135,6 +137,17 @@ def test_configured_logging_writes_json_lines_and_no_access_log() -> None:
     logging.getLogger("aiohttp.access").warning("GET /x?token=secret")
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert ["loud enough"] == [line["message"] for line in lines]
+
+
+def test_a_librarys_warning_is_a_json_line_too() -> None:
+    stream = io.StringIO()
+    configure_logging(stream=stream)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logging.captureWarnings(capture=False)
+        logging.captureWarnings(capture=True)
+        warnings.warn("mind the gap", stacklevel=1)
+    assert "mind the gap" in json.loads(stream.getvalue())["message"]
 
 
 def test_an_unknown_level_is_an_error() -> None:
