@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.engines import Chosen, OperationFilter
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gateway.engines import OperationRecord, ServiceScope
-    from gateway.model import Principal
+    from gateway.model import OperationAddress, Principal, Tenant
     from gateway.operations._access import Access, Asker
     from gateway.operations._parameters import Page, Wanted
     from gateway.tokens import TokenSealer
@@ -71,9 +72,14 @@ class Queries:
 
     def _rendered(self, principal: Principal, records: Sequence[OperationRecord]) -> list[Mapping[str, Any]]:
         rendered: list[Mapping[str, Any]] = []
+
+        @cache
+        def allowed(address: OperationAddress, owner: Tenant) -> bool:
+            return self._access.allowed(principal, address, Verb.LIST, owner)
+
         for record in records:
             origin = record.origin
-            if origin is None or not self._access.allowed(principal, origin.address, Verb.LIST, origin.tenant):
+            if origin is None or not allowed(origin.address, origin.tenant):
                 continue
             token = self._access.seal(principal, Chosen(origin.address, record.engine_token, origin.tenant))
             rendered.append(render_record(record, origin.address, token, origin.tenant))

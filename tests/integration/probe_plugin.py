@@ -118,6 +118,18 @@ class AnswerWorkflow:
         self._answer = text
 
 
+@workflow.defn
+class ChainWorkflow:
+    """Goes on as a new run so many times, and then waits to be ended."""
+
+    @workflow.run
+    async def run(self, more: int) -> None:
+        """Go on, or wait."""
+        if more:
+            workflow.continue_as_new(more - 1)
+        await workflow.wait_condition(lambda: False)
+
+
 @activity.defn
 async def work(task: Work) -> str:
     """Do it."""
@@ -170,6 +182,15 @@ class ProbeHandler:
             WaitWorkflow.run, id=input.id, execution_timeout=timedelta(seconds=input.seconds)
         )
 
+    @nexus.workflow_run_operation
+    async def chain(
+        self,
+        ctx: nexus.WorkflowRunOperationContext,
+        input: int,  # noqa: A002
+    ) -> nexus.WorkflowHandle[None]:
+        """Go on as a new run so many times."""
+        return await ctx.start_workflow(ChainWorkflow.run, input, id=f"chain-{ctx.request_id}")
+
     @nexus.temporal_operation
     async def work(
         self,
@@ -206,5 +227,5 @@ class ProbeHandler:
 
 
 plugin = HandlerPlugin(
-    services=[ProbeHandler()], workflows=[FormWorkflow, WaitWorkflow, AnswerWorkflow], activities=[work]
+    services=[ProbeHandler()], workflows=[FormWorkflow, WaitWorkflow, AnswerWorkflow, ChainWorkflow], activities=[work]
 )

@@ -12,6 +12,7 @@ from tests.integration.caller import Caller
 from tests.integration.conftest import RIVALS
 from tests.integration.operations_api import OperationsApi
 from tests.integration.ordering import PROCESS, large_order, small_order
+from tests.integration.waiting import eventually
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +99,20 @@ async def test_a_list_goes_on_page_by_page(orders: Caller, api: OperationsApi, r
     for caller, parameters in [(rival, {"metadata.mark": mark}), (api, {}), (api, {"metadata.mark": "other"})]:
         answer = await caller.get("operations", **{**parameters, "next_page_token": following})
         assert (404, "NOT_FOUND") == (answer.status, answer.json["error"]["code"])
+
+
+async def test_a_chain_of_runs_is_one_operation(probe: Caller, api: OperationsApi, handlers: Client, mark: str) -> None:
+    """In a list, in a count and by its token, which is that of its start however often it went on as a new run."""
+    chain, single = [await probe.start("probe.v1/chain", more, headers=marked(mark)) for more in (2, 0)]
+    query = f"NexusMetadata = 'mark={mark}'"
+    # The server lets no run go on before it has lasted a second.
+    await eventually(lambda: handlers.count_workflows(query), lambda runs: 4 == runs.count)
+    listed = await api.listed(**{"metadata.mark": mark})
+    assert sorted([chain.token, single.token]) == sorted(one["token"] for one in listed)
+    assert 2 == (await api.get("operations/count", **{"metadata.mark": mark})).json["total"]
+    for token in (chain.token, single.token):
+        assert "running" == (await api.described(token))["state"]
+        assert "terminated" == (await api.post("operations/terminate", token)).json["state"]
 
 
 async def test_an_operation_is_described_from_near(orders: Caller, api: OperationsApi, mark: str) -> None:

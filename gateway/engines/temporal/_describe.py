@@ -18,7 +18,7 @@ from temporalio.api.workflowservice.v1 import (
 from gateway.engines._base import EngineUnavailable, OperationNotFound, ResultNotSupported
 from gateway.engines._operations import CallbackState, OperationDetails, PendingActivity
 from gateway.engines.temporal._hosting import OperationToken, OperationTokenType, link_to_event, nexus_links_of
-from gateway.engines.temporal._memos import AWAITING_MEMO, PROGRESS_MEMO, memo_value
+from gateway.engines.temporal._memos import AWAITING_MEMO, PROGRESS_MEMO, memo_value, origin_of
 from gateway.engines.temporal._results import call, close_event, closed, next_run
 from gateway.engines.temporal._visibility import record_of
 from gateway.model import OperationStatus
@@ -88,7 +88,7 @@ async def details_of(client: Client, token: OperationToken) -> OperationDetails:
     """One operation with all that can be told of it. Raises as ``last_run`` does."""
     described = await last_run(client, token)
     info = described.workflow_execution_info
-    record = record_of(info, client, token.run_id)
+    record = record_of(info, client, origin_of(info.memo, client), token.run_id)
     awaiting = memo_value(info.memo, AWAITING_MEMO, client) if record.status is OperationStatus.RUNNING else None
     return OperationDetails(
         record=record,

@@ -6,6 +6,7 @@ more, by the memo, before it is anybody's: a visibility store is a search index,
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -34,9 +35,11 @@ if TYPE_CHECKING:
 
     from google.protobuf.timestamp_pb2 import Timestamp
     from temporalio.api.workflow.v1 import WorkflowExecutionInfo
+    from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsResponse
     from temporalio.client import Client
 
     from gateway.engines._operations import OperationFilter, ServiceScope
+    from gateway.model import Origin
 
 T = TypeVar("T")
 
@@ -60,6 +63,7 @@ _STATUS: Final = {
     _S.WORKFLOW_EXECUTION_STATUS_TERMINATED: OperationStatus.TERMINATED,
     _S.WORKFLOW_EXECUTION_STATUS_TIMED_OUT: OperationStatus.TIMED_OUT,
 }
+_CONTINUED: Final = "ExecutionStatus = 'ContinuedAsNew'"
 _NEEDED = (attributes.CALLER_TENANT, attributes.ENDPOINT, attributes.SERVICE, attributes.OPERATION)
 
 
@@ -95,13 +99,15 @@ class Visibility:
             page_size=size,
             next_page_token=after or b"",
         )
-        service = self._client.workflow_service
-        listed = await _asked(service.list_workflow_executions(request, timeout=_TIMEOUT), paged=after is not None)
+        # Hardly any tenant has chains, and whether this one has is known before the list is there.
+        listed, chained = await asyncio.gather(self._listed(request), self._has_chains(wanted))
         found = [(info, origin_of(info.memo, self._client)) for info in listed.executions]
         mine = [(info, origin) for info, origin in found if origin is not None and wanted.admits(origin)]
-        first_runs = await self._first_runs([origin.scoped_request_id for _, origin in mine])
+        first_runs = await self._first_runs([origin.scoped_request_id for _, origin in mine]) if chained else {}
         records = tuple(
-            record_of(info, self._client, first_runs.get((info.execution.workflow_id, origin.scoped_request_id)))
+            record_of(
+                info, self._client, origin, first_runs.get((info.execution.workflow_id, origin.scoped_request_id))
+            )
             for info, origin in mine
         )
         return OperationPage(records, listed.next_page_token or None)
@@ -119,6 +125,16 @@ class Visibility:
                 totals[status] += group.count
         return totals
 
+    async def _listed(self, request: ListWorkflowExecutionsRequest) -> ListWorkflowExecutionsResponse:
+        call = self._client.workflow_service.list_workflow_executions(request, timeout=_TIMEOUT)
+        return await _asked(call, paged=bool(request.next_page_token))
+
+    async def _has_chains(self, wanted: OperationFilter) -> bool:
+        """Whether any operation that may be meant was continued as new."""
+        query = f"{_whose(wanted)} AND {_CONTINUED}"
+        request = ListWorkflowExecutionsRequest(namespace=self._client.namespace, query=query, page_size=1)
+        return bool((await self._listed(request)).executions)
+
     async def _first_runs(self, request_ids: Sequence[str]) -> Mapping[tuple[str, str], str]:
         """First run by workflow id and request id, of those that were continued as new: a list does not tell it."""
         if not request_ids or attributes.REQUEST_ID not in await self._known.known():
@@ -126,11 +142,10 @@ class Visibility:
         ids = ", ".join(f"'{request_id}'" for request_id in request_ids)
         request = ListWorkflowExecutionsRequest(
             namespace=self._client.namespace,
-            query=f"ExecutionStatus = 'ContinuedAsNew' AND {attributes.REQUEST_ID} IN ({ids})",
+            query=f"{_CONTINUED} AND {attributes.REQUEST_ID} IN ({ids})",
             page_size=1000,
         )
-        service = self._client.workflow_service
-        listed = await _asked(service.list_workflow_executions(request, timeout=_TIMEOUT), paged=False)
+        listed = await self._listed(request)
         first: dict[tuple[str, str], str] = {}
         # The latest comes first, so that the earliest is what stays.
         for info in listed.executions:
@@ -178,7 +193,9 @@ def status_of(info: WorkflowExecutionInfo) -> OperationStatus:
     return _STATUS.get(info.status, OperationStatus.RUNNING)
 
 
-def record_of(info: WorkflowExecutionInfo, client: Client, first_run: str | None = None) -> OperationRecord:
+def record_of(
+    info: WorkflowExecutionInfo, client: Client, origin: Origin | None, first_run: str | None
+) -> OperationRecord:
     """One operation, by its last run."""
     run_id = first_run or info.first_run_id or info.execution.run_id
     return OperationRecord(
@@ -186,7 +203,7 @@ def record_of(info: WorkflowExecutionInfo, client: Client, first_run: str | None
         status=status_of(info),
         start_time=time_of(info.start_time),
         close_time=time_of(info.close_time) if info.HasField("close_time") else None,
-        origin=origin_of(info.memo, client),
+        origin=origin,
     )
 
 
