@@ -38,6 +38,7 @@ Algorithm = Literal["ES256", "RS256", "EdDSA", "Ed25519"]
 _FAMILIES = {"ES256": "EC", "RS256": "RSA", "EdDSA": "OKP", "Ed25519": "OKP"}
 
 _LONGEST_ATTEMPT = timedelta(seconds=5)
+_LARGEST_CHUNK = 1000
 
 
 class ListenerTlsSettings(Section):
@@ -63,7 +64,7 @@ class ServerSettings(Section):
     admin_port: Port | None = Field(
         default=8081, description="Port of health, readiness and metrics; null turns that listener off."
     )
-    public_url: WebUrl | None = Field(
+    public_url: PublicUrl | None = Field(
         default=None,
         description="Where the engine reaches this gateway with completions, also behind a proxy. "
         "By default http:// with the listener's own host and port.",
@@ -354,11 +355,22 @@ class CallbackSettings(Section):
 class BulkSettings(Section):
     """How bulk jobs are worked through: retries, and whatever the engine's own batch operations cannot take now."""
 
-    chunk: Count = Field(default=500, le=1000, description="Operations between two pauses. At most 1000.")
+    chunk: Count = Field(
+        default=500,
+        description=f"Operations between two pauses. At most {_LARGEST_CHUNK}.",
+        json_schema_extra={"maximum": _LARGEST_CHUNK},
+    )
     pause: PositiveDuration = Field(default=timedelta(seconds=3), description="Pause after each chunk.")
     jobs: Count = Field(default=4, description="Jobs of a namespace that one process works on at a time.")
     task_queue: Name = Field(default="nexus-gateway-bulk", description="Task queue of the workers that do it.")
     worker: bool = Field(default=True, description="Whether serve and worker run what does it.")
+
+    @field_validator("chunk")
+    @classmethod
+    def _within_a_page(cls, value: int) -> int:
+        if value > _LARGEST_CHUNK:
+            raise ValueError(f"must be at most {_LARGEST_CHUNK}: the engine finds no more at a time")
+        return value
 
 
 class TelemetrySettings(Section):

@@ -182,8 +182,8 @@ async def test_a_canceled_batch_operation_of_the_engine_is_canceled_too(
 ) -> None:
     """The same word for it, whoever did the work."""
     headers = {"Nexus-Gateway-Metadata-Mark": mark}
-    await asyncio.gather(*(orders.start(PROCESS, large_order(), headers=headers) for _ in range(3)))
-    await until(api, mark, running=3)
+    await asyncio.gather(*(orders.start(PROCESS, large_order(), headers=headers) for _ in range(40)))
+    await until(api, mark, running=40)
     begun = await api.post("operations/bulk-cancel", body=by(mark))
     canceled = await api.post(f"operations/bulk/{begun.json['job']}/cancel")
     assert (200, "canceled") == (canceled.status, canceled.json["state"])

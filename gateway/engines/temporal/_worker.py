@@ -28,14 +28,15 @@ _HEARTBEATS = timedelta(minutes=1)
 class WorkerPlan:
     """What one worker polls for: one task queue of one namespace.
 
-    ``heartbeats`` is how long an activity's may be held back, and with it the word that the activity is to end.
+    Where ``activities_at_a_time`` is None there are as many as the SDK finds right. ``heartbeats`` is how long those of
+    an activity may be held back, and with them the word that it is to end.
     """
 
     namespace: str
     task_queue: str
     workflows: Sequence[type]
     activities: Sequence[Callable[..., Any]]
-    activities_at_a_time: int = 100
+    activities_at_a_time: int | None = None
     heartbeats: timedelta = _HEARTBEATS
 
 

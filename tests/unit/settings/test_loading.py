@@ -146,6 +146,12 @@ def test_an_unknown_key_is_named_with_the_nearest_valid_one(tmp_path: Path, old:
             "issuers.0.issuer: must be an https:// URL for discovery, or http:// on loopback",
         ),
         ("engine: main", "engine: mein", "endpoints.orders.engine: names no engine of this file; the nearest one is"),
+        (
+            "telemetry:",
+            "bulk: {task_queue: orders}\ntelemetry:",
+            "bulk.task_queue: must not be that of an endpoint or of callbacks.delivery",
+        ),
+        ("telemetry:", "bulk: {chunk: 1001}\ntelemetry:", "bulk.chunk: must be at most 1000: the engine finds no"),
         ("type: temporal", "type: cadence", "engines.main.type: must be one of temporal"),
         ("address: 127.0.0.1:7233", "address: 127.0.0.1", "engines.main.address: must be HOST:PORT, such as 127.0.0.1"),
         (
