@@ -18,12 +18,26 @@ if TYPE_CHECKING:
 VERSION: Final = version("nexus-gateway")
 """Of the installed distribution."""
 
+_LEVEL: Final = "NEXUS_GATEWAY_LOG_LEVEL"
+_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
 
 @asynccontextmanager
 async def observed(settings: Settings, environ: Mapping[str, str]) -> AsyncIterator[Telemetry]:
-    """Telemetry by the standard variables, and logging, which takes its ids from it."""
-    async with Telemetry.from_environment(settings.telemetry.service_name, environ, version=VERSION) as telemetry:
-        configure_logging(environ.get("NEXUS_GATEWAY_LOG_LEVEL", "INFO"), also=telemetry.log_handler)
+    """Telemetry by the standard variables, and logging, which takes its ids from it.
+
+    Raises:
+        SettingsError: a variable asks for what cannot be done.
+    """
+    level = environ.get(_LEVEL, "INFO").strip().upper()
+    if level not in _LEVELS:
+        raise SettingsError([f"environment: {_LEVEL}: must be one of {', '.join(_LEVELS)}"])
+    try:
+        telemetry = Telemetry.from_environment(settings.telemetry.service_name, environ, version=VERSION)
+    except ValueError as error:
+        raise SettingsError([f"environment: {error}"]) from error
+    async with telemetry:
+        configure_logging(level, also=telemetry.log_handler)
         yield telemetry
 
 

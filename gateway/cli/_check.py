@@ -12,7 +12,15 @@ from gateway.cli._options import add_config, settings_of
 from gateway.model import Verb
 from gateway.plugins import PluginError
 from gateway.registry import MountedEndpoint, Registry, RegistryError
-from gateway.settings import Settings, SettingsError, endpoints, signing_seeds, token_keys
+from gateway.settings import (
+    Settings,
+    SettingsError,
+    endpoints,
+    load_revocations,
+    load_stops,
+    signing_seeds,
+    token_keys,
+)
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -38,6 +46,8 @@ def run(arguments: Namespace) -> int:
     """Print faults, or the listing."""
     settings = settings_of(arguments)
     registry = _registry(settings, arguments.config)
+    if faults := list(_access_faults(settings)):
+        raise SettingsError(faults)
     for warning in _warnings(settings, arguments.config):
         print(f"warning: {warning}", file=sys.stderr)
     permissions = any(issuer.require_permissions for issuer in settings.issuers)
@@ -54,6 +64,17 @@ def _registry(settings: Settings, file: Path) -> Registry:
         return Registry.build(load_plugins(settings, os.environ), endpoints(settings))
     except (PluginError, RegistryError) as error:
         raise SettingsError(f"{file}: {fault}" for fault in error.faults) from error
+
+
+def _access_faults(settings: Settings) -> Iterator[str]:
+    """What is wrong in the files of stops and revocations; one that is not here may well be there."""
+    access = settings.access
+    for file, load in ((access.stops_file, load_stops), (access.revocations_file, load_revocations)):
+        try:
+            if file is not None and file.is_file():
+                load(file)
+        except SettingsError as error:
+            yield from error.faults
 
 
 def _warnings(settings: Settings, file: Path) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from argparse import ArgumentTypeError
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,9 @@ def configure(parser: ArgumentParser) -> None:
         "      --operation orders.v1/process --verb start"
     )
     add_config(parser)
-    parser.add_argument("--token", metavar="T", required=True, help="the caller's token; @FILE or @- reads it")
+    parser.add_argument(
+        "--token", metavar="T", type=_token, required=True, help="the caller's token; @FILE or @- reads it"
+    )
     parser.add_argument("--endpoint", metavar="E", required=True, help="the endpoint's name")
     parser.add_argument("--operation", metavar="S/O", required=True, help="service and operation")
     parser.add_argument("--verb", choices=[*Verb], default=Verb.START, type=Verb, help="(default: start)")
@@ -59,7 +62,7 @@ def run(arguments: Namespace) -> int:
     endpoint = mounted.get(arguments.endpoint)
     address = address_of(endpoint, arguments.endpoint, arguments.operation)
     try:
-        principal = asyncio.run(_caller(settings, _token(arguments.token), arguments.certificate))
+        principal = asyncio.run(_caller(settings, arguments.token, arguments.certificate))
     except (AuthenticationFailed, KeysUnavailable) as error:
         status = 401 if isinstance(error, AuthenticationFailed) else 503
         print(f"decision {error.decision_id}: refused ({status})")
@@ -81,7 +84,12 @@ def run(arguments: Namespace) -> int:
 def _token(given: str) -> str:
     if not given.startswith("@"):
         return given
-    return (sys.stdin.read() if given == "@-" else Path(given[1:]).read_text(encoding="ascii")).strip()
+    try:
+        return (sys.stdin.read() if given == "@-" else Path(given[1:]).read_text(encoding="ascii")).strip()
+    except OSError as error:
+        raise ArgumentTypeError(f"{given[1:]!r} cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise ArgumentTypeError(f"{given[1:]!r} holds no token") from None
 
 
 async def _caller(settings: Settings, token: str, certificate: str | None) -> Principal:

@@ -29,9 +29,9 @@ from gateway.settings._values import (
     PluginName,
     Port,
     PositiveDuration,
+    PublicUrl,
     SegmentName,
     VariableName,
-    WebUrl,
 )
 
 Algorithm = Literal["ES256", "RS256", "EdDSA", "Ed25519"]

@@ -23,8 +23,11 @@ _DURATION_UNITS = {
 _SIZE = re.compile(r"([0-9]{1,12})(B|KiB|MiB|GiB)?")
 _SIZE_UNITS = {None: 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
+_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
+_NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _MAX_NAME_BYTES = 1000
+_MAX_HOST = 253
 _MAX_PORT = 65535
 
 
@@ -138,6 +141,23 @@ def _web_url(value: str) -> str:
     return value
 
 
+def _public_url(value: str) -> str:
+    parts = urlsplit(value)
+    if "\\" in value or not _is_host(parts.hostname or "", bracketed="[" in parts.netloc):
+        raise ValueError("must have a host name or an IP address as its host, with no dot at its end")
+    return value
+
+
+def _is_host(host: str, *, bracketed: bool) -> bool:
+    try:
+        return (ip_address(host).version == 6) is bracketed and "%" not in host  # noqa: PLR2004 - brackets are IPv6's
+    except ValueError:
+        labels = host.split(".")
+        # What ends in a number is an address, and none that is written as it should be.
+        named = not _NUMBER.fullmatch(labels[-1]) and all(map(_LABEL.fullmatch, labels))
+        return named and len(host) <= _MAX_HOST and not bracketed
+
+
 def _key_url(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme != "https" and not is_loopback(parts.hostname):
@@ -221,6 +241,9 @@ Name = Annotated[str, AfterValidator(_name)]
 
 WebUrl = Annotated[Name, AfterValidator(_web_url)]
 """An http or https URL without credentials, query or fragment."""
+
+PublicUrl = Annotated[WebUrl, AfterValidator(_public_url)]
+"""A URL that others are told to come to: its host can be read in one way only."""
 
 KeyUrl = Annotated[WebUrl, AfterValidator(_key_url)]
 """A URL that keys may be fetched from: https, or http on loopback."""

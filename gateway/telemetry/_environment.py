@@ -103,7 +103,7 @@ def batch_options(environ: Mapping[str, str], prefix: Literal["OTEL_BSP", "OTEL_
 
     queue, batch = int(number("MAX_QUEUE_SIZE", 2048)), int(number("MAX_EXPORT_BATCH_SIZE", 512))
     if batch > queue:
-        raise ValueError(f"{prefix}_MAX_EXPORT_BATCH_SIZE must not exceed {prefix}_MAX_QUEUE_SIZE")
+        raise ValueError(f"{prefix}_MAX_EXPORT_BATCH_SIZE: must not exceed {prefix}_MAX_QUEUE_SIZE")
     delay = number("SCHEDULE_DELAY", 5000 if prefix == "OTEL_BSP" else 1000)
     return BatchOptions(max_queue_size=queue, max_export_batch_size=batch, schedule_delay_millis=delay)
 
@@ -152,7 +152,7 @@ def _endpoint(environ: Mapping[str, str], signal: Signal, *, explicit: bool | No
         return f"{_DEFAULT_ENDPOINT}/v1/{signal}" if explicit else None
     parts = urlsplit(endpoint)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError(f"{variable} must be an http:// or https:// URL, for example {_DEFAULT_ENDPOINT}")
+        raise ValueError(f"{variable}: must be an http:// or https:// URL, for example {_DEFAULT_ENDPOINT}")
     # The specification adds the path to the shared variable only.
     return f"{endpoint.rstrip('/')}/v1/{signal}" if variable == "OTEL_EXPORTER_OTLP_ENDPOINT" else endpoint
 
@@ -173,7 +173,7 @@ def _choice(variable: str, value: str, choices: Mapping[str, _T]) -> _T:
 def _positive(variable: str, value: str) -> float:
     number = _number(variable, value, 0, float("inf"))
     if number == 0:
-        raise ValueError(f"{variable} must be greater than 0")
+        raise ValueError(f"{variable}: must be greater than 0")
     return number
 
 

@@ -135,7 +135,7 @@ def test_batches_have_the_specifications_defaults_and_can_be_set() -> None:
 
 
 def test_a_batch_larger_than_the_queue_is_an_error() -> None:
-    with pytest.raises(ValueError, match="OTEL_BSP_MAX_EXPORT_BATCH_SIZE must not exceed OTEL_BSP_MAX_QUEUE_SIZE"):
+    with pytest.raises(ValueError, match="OTEL_BSP_MAX_EXPORT_BATCH_SIZE: must not exceed OTEL_BSP_MAX_QUEUE_SIZE"):
         batch_options({"OTEL_BSP_MAX_QUEUE_SIZE": "10"}, "OTEL_BSP")
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import jwt
@@ -12,6 +13,7 @@ import yaml
 
 from gateway.auth import generate_dev_issuer
 from gateway.cli import main
+from gateway.cli._main import _run
 
 COMMANDS = ["demo", "dev", "serve", "worker", "check", "explain", "policy", "token", "callbacks", "setup", "config"]
 CONFIG = {
@@ -190,6 +192,22 @@ def test_check_says_which_rules_reach_every_tenant(
     assert expected in capsys.readouterr().out.splitlines()
 
 
+def test_check_names_what_is_wrong_in_the_files_that_take_access_away(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A gateway would not start with them."""
+    (config.parent / "stops.yaml").write_text("stops: [{opperations: ['*']}]\n")
+    (config.parent / "revocations.yaml").write_text("revocations: [{}]\n")
+    content = yaml.safe_load(config.read_text())
+    content["access"] = {"stops_file": "stops.yaml", "revocations_file": "revocations.yaml"}
+    assert 1 == main(["check", "--config", str(write(config.parent, content))])
+    captured = capsys.readouterr()
+    of_stops, of_revocations = captured.err.splitlines()
+    assert "" == captured.out
+    assert f"nexus-gateway: {config.parent}/stops.yaml: stops.0.opperations: unknown key" in of_stops
+    assert of_revocations.startswith(f"nexus-gateway: {config.parent}/revocations.yaml: revocations.0: needs at least")
+
+
 def test_check_warns_of_what_depends_on_the_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -292,24 +310,40 @@ def test_config_schema_is_a_json_schema(capsys: pytest.CaptureFixture[str]) -> N
     assert {"server", "issuers", "engines", "endpoints", "tokens"} <= schema["properties"].keys()
 
 
-def test_an_unexpected_error_is_one_line_with_a_hint(config: Path) -> None:
+@pytest.mark.parametrize(
+    ("setting", "fault"),
+    [
+        ("OTEL_TRACES_EXPORTER=no-such-exporter", "'no-such-exporter' is not supported, use otlp or none"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT=collector:4317", "must be an http:// or https:// URL"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL=grpc", "'grpc' is not supported, use http/protobuf"),
+        ("NEXUS_GATEWAY_LOG_LEVEL=loud", "must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL"),
+    ],
+)
+def test_a_variable_that_asks_for_what_cannot_be_done_is_one_line(
+    setting: str, fault: str, config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It names the variable, and nothing has been started."""
+    variable, _, value = setting.partition("=")
+    monkeypatch.setenv("NEXUS_GATEWAY_TOKEN_KEY", "A" * 43)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
+    monkeypatch.setenv(variable, value)
+    assert 1 == main(["worker", "--config", str(config)])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"nexus-gateway: environment: {variable}: {fault}")
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_an_unexpected_error_is_one_line_with_a_hint(debug: bool, capsys: pytest.CaptureFixture[str]) -> None:
     """A traceback is for those who ask for it."""
-    environ = {**os.environ, "OTEL_TRACES_EXPORTER": "no-such-exporter", "NEXUS_GATEWAY_TOKEN_KEY": "A" * 43}
-    for options, traceback in (([], False), (["--debug"], True)):
-        ended = subprocess.run(
-            [sys.executable, "-m", "gateway", "serve", "--config", str(config), "--port", "0", *options],
-            env=environ,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-        assert 1 == ended.returncode
-        lines = ended.stderr.splitlines()
-        assert lines[-1].startswith("nexus-gateway: unexpected error: ValueError: ")
-        assert "OTEL_TRACES_EXPORTER" in lines[-1]
-        assert traceback == ("Traceback (most recent call last):" in ended.stderr)
-        assert traceback == (len(lines) > 1)
+
+    def run(_arguments: Namespace) -> int:
+        raise LookupError("what nobody\nthought of")
+
+    assert 1 == _run(Namespace(run=run, debug=debug))
+    lines = capsys.readouterr().err.splitlines()
+    assert "nexus-gateway: unexpected error: LookupError: what nobody thought of (--debug shows where)" == lines[-1]
+    assert debug == ("Traceback (most recent call last):" in lines)
+    assert debug == (len(lines) > 1)
 
 
 def test_output_that_nobody_reads_is_no_traceback(config: Path) -> None:

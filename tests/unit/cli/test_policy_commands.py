@@ -215,3 +215,18 @@ def test_a_table_has_to_say_of_which_configuration(config: Path, capsys: pytest.
     file = cases(config, {**START, "expect": "allowed"})
     assert 1 == main(["policy", "test", str(file)])
     assert f"nexus-gateway: {file}: config: is required, or --config\n" == capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe"])
+def test_a_token_that_cannot_be_read_is_wrong_usage(
+    content: bytes | None, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line that names the argument and the file."""
+    file = config.parent / "token.txt"
+    if content is not None:
+        file.write_bytes(content)
+    given = ["--token", f"@{file}", "--endpoint", "orders", "--operation", "orders.v1/process"]
+    assert 2 == main(["explain", "--config", str(config), *given])
+    (line,) = capsys.readouterr().err.splitlines()
+    why = "cannot be read: No such file or directory" if content is None else "holds no token"
+    assert line.startswith(f"nexus-gateway explain: argument --token: {str(file)!r} {why}")

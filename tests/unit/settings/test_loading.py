@@ -121,6 +121,16 @@ def test_an_unknown_key_is_named_with_the_nearest_valid_one(tmp_path: Path, old:
             "public_url: http://me:pass@x/",
             "server.public_url: must not hold a user name or password",
         ),
+        (
+            "public_url: http://127.0.0.1:8080",
+            "public_url: https://nexus.example.com./",
+            "server.public_url: must have a host name or an IP address as its host, with no dot at its end",
+        ),
+        (
+            "public_url: http://127.0.0.1:8080",
+            "public_url: https://nexus.example.127",
+            "server.public_url: must have a host name or an IP address as its host, with no dot at its end",
+        ),
         ("audiences: [nexus-gateway]", "audiences: []", "issuers.0.audiences: must not be empty"),
         ("algorithms: [ES256]", "algorithms: [HS256]", "issuers.0.algorithms.0: must be one of ES256, RS256, EdDSA or"),
         (
