@@ -58,13 +58,16 @@ class Admission:
 
         Raises:
             HandlerError: UNAUTHENTICATED, NOT_FOUND or UNAUTHORIZED; UNAVAILABLE while an issuer's keys cannot be had.
+            TimeoutError: the deadline came before it was known who asks.
         """
         request = incoming.request
         # The time that authentication takes, with a look for keys perhaps, is the request's own.
-        deadline = asyncio.get_running_loop().time() + self._time_limit(request).total_seconds()
+        time_limit = self._time_limit(request).total_seconds()
+        deadline = asyncio.get_running_loop().time() + time_limit
         verb = _VERBS[type(request)]
         address = OperationAddress(incoming.endpoint, request.service, request.operation)
-        principal = await self._authenticate(incoming, address, verb)
+        async with asyncio.timeout_at(deadline):
+            principal = await self._authenticate(incoming, address, verb)
         mounted = self._registry.resolve(incoming.endpoint)
         decision = self._decide(incoming, principal, mounted, address, verb)
         if mounted is None or not decision.visible:
@@ -80,6 +83,7 @@ class Admission:
             mounted=mounted,
             address=address,
             engine=self._engines[mounted.endpoint.engine],
+            time_limit=time_limit,
             deadline=deadline,
         )
 

@@ -49,13 +49,17 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A request whose caller may make it. ``deadline`` is by the event loop's clock."""
+    """A request whose caller may make it.
+
+    ``deadline`` is by the event loop's clock, ``time_limit`` seconds after the request's arrival.
+    """
 
     incoming: Incoming
     principal: Principal
     mounted: MountedEndpoint
     address: OperationAddress
     engine: Engine
+    time_limit: float
     deadline: float
 
     @property

@@ -49,13 +49,13 @@ class Outcomes:
         """The result of an operation, waiting for it as long as the request says and its time limit lets it."""
         engine_token = self.open(call, request.token)
         wait = (request.wait or timedelta()).total_seconds()
-        remaining = call.remaining
         completed = await (
-            self.wait(call, engine_token, min(wait, remaining)) if wait else self.peek(call, engine_token)
+            self.wait(call, engine_token, min(wait, call.remaining)) if wait else self.peek(call, engine_token)
         )
         if completed is not None:
             return ended(completed)
-        if wait > remaining and not self._draining.is_set():
+        # Not what remains of the limit, which is always a little less: who waits as long as allowed has waited enough.
+        if wait > call.time_limit and not self._draining.is_set():
             raise TimeoutError
         return OperationRunning()
 
