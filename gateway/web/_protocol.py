@@ -2,8 +2,8 @@
 
 aiohttp reads a request's head for as long as its sender takes; here every phase ends. Invariants:
 
-- head: from the connection's first moment, or from the first byte after a request, to the end of the headers; what is
-  late is answered 408, what is too long 400, and the connection is closed;
+- head: from the connection's first moment, or from the first byte after a request, wherever that comes, to the end of
+  the headers; what is late is answered 408, what is too long 400, and the connection is closed;
 - body: from the end of the headers to the body's last byte; whoever reads it gets a ``TimeoutError``;
 - answer: from the moment the client does not take what is sent; the connection is cut;
 - idle: between two requests; the connection is closed without a word.
@@ -24,6 +24,7 @@ from aiohttp import ClientPayloadError, http_exceptions, web
 from nexusrpc import HandlerError, HandlerErrorType
 
 from gateway.protocol import EncodedResponse, HandlerFailed, encode_response
+from gateway.web._pieces import Pieces
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -94,7 +95,17 @@ class Connections:
 class GuardedProtocol(web.RequestHandler):
     """A connection of the public or the admin listener."""
 
-    __slots__ = ("_address", "_body", "_connections", "_head_bytes", "_limits", "_phase_timer", "_write_timer")
+    __slots__ = (
+        "_address",
+        "_body",
+        "_body_at_most",
+        "_connections",
+        "_head_bytes",
+        "_limits",
+        "_phase_timer",
+        "_pieces",
+        "_write_timer",
+    )
 
     def __init__(
         self,
@@ -118,7 +129,9 @@ class GuardedProtocol(web.RequestHandler):
         self._connections = connections
         self._address: str | None = None
         self._body: StreamReader | None = None
+        self._body_at_most = 0
         self._head_bytes = 0
+        self._pieces = Pieces()
         self._phase_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
 
@@ -162,16 +175,13 @@ class GuardedProtocol(web.RequestHandler):
         """Let the parser read, and see which phase it has come to."""
         if self._force_close or self._close:
             return
-        seen = self._request_count
-        in_body = self._body is not None and not self._body.is_eof()
-        super().data_received(data)
-        if self._request_count != seen:
-            self._head_is_complete()
-        elif in_body:
-            if self._body is not None and self._body.is_eof():
-                self._stop_phase()
-        elif data:
-            self._head_goes_on(len(data))
+        if not data:
+            # This is how aiohttp lets a parser go on that it has held back.
+            self._parse(b"", ends_blank=False)
+        self._pieces.put(data)
+        while self._pieces and not self._parser_is_held_back():
+            piece, ends_blank = self._pieces.take()
+            self._parse(piece, ends_blank=ends_blank)
 
     def pause_writing(self) -> None:
         """The client does not take what was sent: give it a while."""
@@ -214,6 +224,27 @@ class GuardedProtocol(web.RequestHandler):
             _logger.info("a request's body ended early or was not well-formed: %s", type(error).__name__)
         else:
             super().log_exception(*args, **keywords)
+
+    def _parse(self, piece: bytes, *, ends_blank: bool) -> None:
+        seen, body = self._request_count, self._body
+        in_body = body is not None and not body.is_eof()
+        if piece:
+            # With all that came before it is parsed, only what it holds beyond its body can be the next head.
+            read = body.total_bytes if in_body and body is not None else 0
+            self._body_at_most = 0 if ends_blank else read + len(piece)
+        super().data_received(piece)
+        if self._request_count != seen:
+            self._head_is_complete()
+        elif in_body and body is not None:
+            if body.is_eof():
+                self._stop_phase()
+                if self._body_at_most > body.total_bytes:
+                    self._head_goes_on(self._body_at_most - body.total_bytes)
+        elif piece:
+            self._head_goes_on(len(piece))
+
+    def _parser_is_held_back(self) -> bool:
+        return self._reading_paused or len(self._messages) >= self._max_msg_queue_size
 
     def _start_head(self) -> None:
         self._stop_phase()

@@ -9,6 +9,7 @@ import logging
 import os
 import shutil
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -69,6 +70,44 @@ async def test_the_deadline_counts_anew_for_the_second_request_of_a_connection()
         started = time.monotonic()
         assert (408, "REQUEST_TIMEOUT") == failure(await asyncio.wait_for(reader.read(), 3))
         assert time.monotonic() - started > 0.3
+
+
+REQUESTS_IN_ONE_PIECE = [
+    pytest.param(HEAD + b"\r\n", 1, id="no body"),
+    pytest.param(HEAD + b"Content-Length: 3\r\n\r\nabc", 1, id="body"),
+    pytest.param(HEAD + b"Content-Length: 10\r\n\r\nabc\r\n\r\nabc", 1, id="blank line in a body"),
+    pytest.param(HEAD + b"Content-Length: 7\r\n\r\nabc\r\n\r\n", 1, id="blank line at the end of a body"),
+    pytest.param(HEAD + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", 1, id="chunks"),
+    pytest.param(HEAD + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX: y\r\n\r\n", 1, id="trailer"),
+    pytest.param((HEAD + b"Content-Length: 2\r\n\r\nok") * 100, 100, id="more than are parsed ahead"),
+    pytest.param(HEAD + b"Content-Length: 1048576\r\n\r\n" + b"ab\r\n" * (1 << 18), 1, id="more than is read ahead"),
+    pytest.param(HEAD + b"Connection: upgrade\r\nUpgrade: websocket\r\n\r\n", 1, id="upgrade"),
+]
+
+
+@pytest.mark.parametrize(("requests", "number"), REQUESTS_IN_ONE_PIECE)
+async def test_a_half_head_that_comes_along_with_a_request_has_no_more_time_than_another(
+    requests: bytes, number: int
+) -> None:
+    async with serving(replace(HURRIED, idle_timeout=5.0)) as server, server.connection() as (reader, writer):
+        writer.write(requests + b"GET /y HTTP/1.1\r\nHo")
+        answers = await asyncio.wait_for(reader.read(), 3)
+    assert number == answers.count(b"HTTP/1.1 200 OK")
+    assert 1 == answers.count(b"HTTP/1.1 408 ")
+
+
+@pytest.mark.parametrize(("requests", "number"), REQUESTS_IN_ONE_PIECE)
+@pytest.mark.parametrize("cut", [0, -3])
+async def test_what_ends_with_a_request_begins_no_other(requests: bytes, number: int, cut: int) -> None:
+    async with serving(replace(HURRIED, idle_timeout=5.0)) as server, server.connection() as (reader, writer):
+        writer.write(requests[:cut] if cut else requests)
+        await asyncio.sleep(0.05)
+        writer.write(requests[cut:] if cut else b"")
+        await asyncio.sleep(0.6)
+        writer.write(HEAD + b"Connection: close\r\n\r\n")
+        answers = await asyncio.wait_for(reader.read(), 3)
+    assert number + 1 == answers.count(b"HTTP/1.1 200 OK")
+    assert b" 408 " not in answers
 
 
 async def test_a_connection_at_rest_is_closed_after_its_idle_time() -> None:
