@@ -211,6 +211,7 @@ def api_paths() -> Mapping[str, Any]:
                 "security": [{}, {"bearer": []}],
                 "responses": {
                     "200": json_response("The document.", {"type": "object"}),
+                    "304": {"description": "It is the one that the request's If-None-Match names."},
                     "401": {"$ref": "#/components/responses/Error"},
                     "400": {"$ref": "#/components/responses/Error"},
                     "405": {"$ref": "#/components/responses/Error"},

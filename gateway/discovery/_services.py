@@ -17,12 +17,17 @@ if TYPE_CHECKING:
 
 
 class Services:
-    """Tells callers what they may use; ``limits`` says which are in force, the same for all operations."""
+    """Tells callers what they may use; ``limits`` says which are in force, the same for all operations.
+
+    What there is to say of an operation is worked out here, once: to make schemas takes long.
+    """
 
     def __init__(self, registry: Registry, authorizer: Authorizer, limits: Callable[[], Mapping[str, float]]) -> None:
         self._registry = registry
         self._authorizer = authorizer
         self._limits = limits
+        mounted_at = {(a.service, a.operation): (m, a) for m in registry.endpoints() for a in m.addresses()}
+        self._descriptions = {named: _described(mounted, address) for named, (mounted, address) in mounted_at.items()}
 
     def listed(self, principal: Principal) -> Mapping[str, Any]:
         """The services of each endpoint that the caller may use, with the names of their operations."""
@@ -37,7 +42,12 @@ class Services:
     def described(self, principal: Principal, service: str) -> Mapping[str, Any] | None:
         """A service at every endpoint where the caller may use it; None where there is none such."""
         operations = [
-            {"endpoint": mounted.endpoint.name, **self._described(mounted, address), "verbs": [*verbs]}
+            {
+                "endpoint": mounted.endpoint.name,
+                **self._descriptions[address.service, address.operation],
+                "limits": self._limits(),
+                "verbs": [*verbs],
+            }
             for mounted, address, verbs in self.usable(principal)
             if address.service == service
         ]
@@ -58,16 +68,17 @@ class Services:
     def _may(self, principal: Principal, mounted: MountedEndpoint, address: OperationAddress, verb: Verb) -> bool:
         return self._authorizer.authorize(principal, mounted.endpoint, address, verb).allowed
 
-    def _described(self, mounted: MountedEndpoint, address: OperationAddress) -> Mapping[str, Any]:
-        definition = mounted.services[address.service][address.operation]
-        return {
-            "operation": address.operation,
-            "summary": mounted.summary(address),
-            "input": schema_of(definition.input_type, "validation"),
-            "output": schema_of(definition.output_type, "serialization"),
-            "exposes": [_exposed(exposed) for exposed in mounted.exposed(address)],
-            "limits": self._limits(),
-        }
+
+def _described(mounted: MountedEndpoint, address: OperationAddress) -> Mapping[str, Any]:
+    """An operation as it is at every endpoint that it is mounted on."""
+    definition = mounted.services[address.service][address.operation]
+    return {
+        "operation": address.operation,
+        "summary": mounted.summary(address),
+        "input": schema_of(definition.input_type, "validation"),
+        "output": schema_of(definition.output_type, "serialization"),
+        "exposes": [_exposed(exposed) for exposed in mounted.exposed(address)],
+    }
 
 
 def _exposed(exposed: Exposed) -> Mapping[str, Any]:

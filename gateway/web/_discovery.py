@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from importlib.resources import files
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 
 from gateway.model import PartialAddress
-from gateway.operations import ApiError
+from gateway.operations import ApiError, json_text
 from gateway.web._api import CALL, json_response
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from gateway.operations import Access
 
 _METHODS: Final = frozenset({"GET", "HEAD"})
+_ETAG_CHARACTERS: Final = 32
 _STATIC: Final = files("gateway.web") / "static"
 _TYPES: Final[Mapping[str, str]] = MappingProxyType(
     {"docs.html": "text/html; charset=utf-8", "docs.css": "text/css", "docs.js": "text/javascript"}
@@ -33,12 +35,15 @@ _POLICY: Final = (
 
 
 class DiscoveryViews:
-    """Views on what there is to call."""
+    """Views on what there is to call. What anybody may have without a token is ready, so that it costs no work."""
 
     def __init__(self, *, access: Access, services: Services, openapi: OpenApi) -> None:
         self._access = access
         self._services = services
         self._openapi = openapi
+        self._for_anybody = json_text(openapi.document(None)).encode("utf-8", "replace")
+        self._etag = sha256(self._for_anybody).hexdigest()[:_ETAG_CHARACTERS]
+        self._files = {name: (_STATIC / name).read_bytes() for name in _TYPES}
 
     def add_api_routes(self, api: web.Application) -> None:
         """Add those below the path of the API."""
@@ -81,7 +86,7 @@ class DiscoveryViews:
         _only_get(request)
         asker = request[CALL].asker
         if not asker.authorization:
-            return json_response(self._openapi.document(None))
+            return self._document_for_anybody(request)
         principal = await self._access.caller(asker)
         self._access.discovered(asker, principal, PartialAddress(), found=any(self._services.usable(principal)))
         return json_response(self._openapi.document(principal))
@@ -97,7 +102,19 @@ class DiscoveryViews:
             "Content-Security-Policy": _POLICY,
             "X-Content-Type-Options": "nosniff",
         }
-        return web.Response(body=(_STATIC / name).read_bytes(), headers=headers)
+        return web.Response(body=self._files[name], headers=headers)
+
+    def _document_for_anybody(self, request: web.Request) -> web.Response:
+        # It stays the same for as long as the gateway runs; who shows a token is answered otherwise.
+        headers = {"Cache-Control": "no-cache", "Vary": "Authorization"}
+        known = any(etag.value in (self._etag, "*") for etag in request.if_none_match or ())
+        response = (
+            web.Response(status=304, headers=headers)
+            if known
+            else web.Response(body=self._for_anybody, headers={"Content-Type": "application/json", **headers})
+        )
+        response.etag = self._etag
+        return response
 
 
 def _only_get(request: web.Request) -> None:

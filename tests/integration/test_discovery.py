@@ -88,6 +88,19 @@ async def test_the_document_has_what_its_reader_may_use(stack: Stack, orders: Ca
     assert (401, "UNAUTHENTICATED") == (refused.status, refused.json["error"]["code"])
 
 
+async def test_who_has_the_document_for_anybody_already_is_told_so(stack: Stack, http: ClientSession) -> None:
+    """By its tag; who shows a token is given its own document."""
+    anybody = Caller(http, stack.gateway.url, None)
+    first = await anybody.request("GET", f"{stack.gateway.url}/openapi.json")
+    assert "Authorization" == first.headers["Vary"]
+    for known, status in ((first.headers["ETag"], 304), (f'"other", W/{first.headers["ETag"]}', 304), ('"other"', 200)):
+        again = await anybody.request("GET", f"{stack.gateway.url}/openapi.json", headers={"If-None-Match": known})
+        assert (status, first.headers["ETag"]) == (again.status, again.headers["ETag"])
+    own = {"If-None-Match": first.headers["ETag"], "Authorization": f"Bearer {stack.token()}"}
+    answer = await anybody.request("GET", f"{stack.gateway.url}/openapi.json", headers=own)
+    assert (200, "no-store") == (answer.status, answer.headers["Cache-Control"])
+
+
 async def test_the_page_is_made_of_files_of_the_package_alone(stack: Stack, orders: Caller) -> None:
     """Its policy forbids everything else, and a path leads nowhere but to them."""
     page = await orders.request("GET", f"{stack.gateway.url}/docs")
