@@ -173,6 +173,10 @@ class OperationsEngine(Protocol):
     operations raises InvalidFilter and ListingUnavailable.
     """
 
+    def check_expression(self, text: str, tenant: Tenant) -> None:
+        """Raise InvalidFilter for a filter in the engine's own language that could not be used anywhere."""
+        ...
+
     async def page(self, namespace: str, wanted: OperationFilter, size: int, after: bytes | None) -> OperationPage:
         """A page of the namespace's operations, the latest first. Raises InvalidPageToken."""
         ...

@@ -206,6 +206,11 @@ class Access:
         reason = _A_RULE_MATCHES if found else _NO_RULE_MATCHES
         self._record(asker, principal, asked, "discover", Decision(allowed=found, visible=found, reason=reason))
 
+    def check_expression(self, text: str, principal: Principal) -> None:
+        """Raise InvalidFilter for a filter in the engines' language that none of them could use for this caller."""
+        for engine in self._engines.values():
+            engine.operations.check_expression(text, principal.tenant)
+
     def engine(self, name: str) -> Engine:
         """The engine of that name."""
         return self._engines[name]

@@ -93,7 +93,7 @@ def _wanted(given: dict[str, str]) -> Wanted:
             raise invalid(
                 name, f"is not a parameter here; there are {', '.join((*_NAMES, 'status', 'metadata.<key>'))}"
             )
-    if given.get("query") == "":
+    if not given.get("query", "any").strip():
         raise invalid("query", "must not be empty; leave it out for no filter")
     since, until = (_moment(name, given.get(name)) for name in ("since", "until"))
     return Wanted(

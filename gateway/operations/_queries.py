@@ -45,7 +45,7 @@ class Queries:
             ApiError: 400, the page token is of another list or of nobody's.
             InvalidFilter, ListingUnavailable, EngineUnavailable: as engines do.
         """
-        asked = operation_filters(principal, wanted, self._access.scopes(asker, principal, Verb.LIST, wanted.names))
+        asked = self._asked(asker, principal, wanted)
         sources = [*asked]
         position, after = self._opened(principal, wanted, page.token, sources)
         found: list[Mapping[str, Any]] = []
@@ -63,12 +63,18 @@ class Queries:
     async def count(self, asker: Asker, principal: Principal, wanted: Wanted) -> Mapping[str, Any]:
         """How many there are, in all and by state. Raises as ``page`` does."""
         totals = dict.fromkeys(OperationStatus, 0)
-        scopes = self._access.scopes(asker, principal, Verb.LIST, wanted.names)
-        for source, asked in operation_filters(principal, wanted, scopes).items():
+        for source, asked in self._asked(asker, principal, wanted).items():
             counted = await self._access.engine(source.engine).operations.count(source.namespace, asked)
             for status, number in counted.items():
                 totals[status] += number
         return {"total": sum(totals.values()), "by_state": {status.value: totals[status] for status in totals}}
+
+    def _asked(self, asker: Asker, principal: Principal, wanted: Wanted) -> Mapping[Source, OperationFilter]:
+        scopes = self._access.scopes(asker, principal, Verb.LIST, wanted.names)
+        if wanted.query and not scopes:
+            # Nobody will be asked, and a bad filter is a bad one all the same.
+            self._access.check_expression(wanted.query, principal)
+        return operation_filters(principal, wanted, scopes)
 
     def _rendered(self, principal: Principal, records: Sequence[OperationRecord]) -> list[Mapping[str, Any]]:
         rendered: list[Mapping[str, Any]] = []

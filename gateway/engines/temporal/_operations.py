@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from gateway.engines.temporal._activities import Activities
 from gateway.engines.temporal._batches import Batches
+from gateway.engines.temporal._filters import checked_filter
 from gateway.engines.temporal._hosting import OperationToken, OperationTokenType
 from gateway.engines.temporal._tokens import decode_engine_token
 from gateway.engines.temporal._updates import Updates
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from gateway.engines.temporal._attributes import KnownAttributes
     from gateway.engines.temporal._bulk_jobs import BulkTerms
     from gateway.engines.temporal._kinds import Kind
-    from gateway.model import Endpoint, OperationStatus, Origin
+    from gateway.model import Endpoint, OperationStatus, Origin, Tenant
 
 _KINDS: Final[Mapping[OperationTokenType, type[Kind]]] = {
     OperationTokenType.WORKFLOW: Workflows,
@@ -49,6 +50,10 @@ class TemporalOperations:
             (name, kind): of_kind(client) for name, client in clients.items() for kind, of_kind in _KINDS.items()
         }
         self._batches = {name: Batches(client, self._visibility[name], bulk) for name, client in clients.items()}
+
+    def check_expression(self, text: str, tenant: Tenant) -> None:
+        """Raise InvalidFilter for a list filter that a caller of this tenant could not use anywhere."""
+        checked_filter(text, tenant)
 
     async def page(self, namespace: str, wanted: OperationFilter, size: int, after: bytes | None) -> OperationPage:
         """A page of the namespace's operations, the latest first."""
