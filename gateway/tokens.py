@@ -5,10 +5,14 @@ under the same key give the same characters, so the token in a completion callba
 Invariants:
 
 - Each purpose has its own key, derived from the secret by HKDF-SHA512 (RFC 5869): no kind of token opens as another.
-- The key id, the purpose and the context (tenant, address, ...) are authenticated, not carried: a token is as long as
-  its fields only, and opens in its own context alone.
-- Every part of the authenticated data is preceded by its length: no two contexts have the same bytes.
-- A token has one spelling. Whatever is wrong with one, the answer is the same ``InvalidToken`` after the same work.
+- The key id, the purpose and the context (such as the tenant) are authenticated, not carried: a token is as long as its
+  fields only, and opens in its own context alone.
+- An operation's address is carried as a digest of fixed length: to open a token takes no knowledge of where the
+  operation is, and no try for each place where it could be.
+- Every part of the authenticated data is preceded by its length, and so is every part that is digested: no two contexts
+  have the same bytes, and no two addresses the same digest.
+- A token has one spelling. Whatever is wrong with one, the answer is the same ``InvalidToken``, and whether it is
+  another tenant's, altered or of no key of ours cannot be told by the work that it takes.
 """
 
 from __future__ import annotations
@@ -16,7 +20,9 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
+from hashlib import sha256
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -51,6 +57,7 @@ An engine keeps 8192 bytes of headers; what names another tenant's operation nev
 _LONGEST_OF_ALL = max(MAX_TOKEN_CHARACTERS, *_LONGER.values())
 
 _SIV_KEY_BYTES = 64
+_DIGEST_BYTES = 16
 _SEVEN_BITS = 0x7F
 _TOKEN = re.compile(r"ng1\.([A-Za-z0-9_-]{1,32})\.([A-Za-z0-9_-]{22,})")
 _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
@@ -85,6 +92,15 @@ class TokenKey:
             raise ValueError(f"a token key's secret must be {SECRET_BYTES} bytes")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedOperation:
+    """What a token of an operation holds: ``place`` is the ``digest_of`` its address."""
+
+    place: str
+    engine_token: str
+    owner: Tenant
+
+
 class TokenSealer:
     """Seals with the first key, opens with all of them.
 
@@ -99,11 +115,6 @@ class TokenSealer:
             raise ValueError("token key ids must differ")
         self._current = keys[0].id
         self._ciphers: dict[tuple[str, str], AESSIV] = {}
-
-    @property
-    def current_key_id(self) -> str:
-        """The id of the key that seals."""
-        return self._current
 
     def key_id_of(self, token: str) -> str:
         """The id of the key that a token names, so that another token can be sealed with the same; proves nothing.
@@ -163,19 +174,18 @@ class TokenSealer:
             TokenTooLong: when it would not fit in 4096 characters.
             LookupError: when there is no key of that id.
         """
-        return self.seal(_OPERATION, [engine_token], key_id=key_id, context=_bound_to(tenant, address))
+        return self.seal(_OPERATION, [digest_of(address), engine_token], key_id=key_id, context=_bound_to(tenant))
 
     def open_operation(self, token: str, tenant: Tenant, address: OperationAddress) -> str:
-        """The engine's token, when ``tenant`` got ``token`` for the operation at ``address``.
+        """The engine's token, when ``tenant`` got ``token`` for its own operation at ``address``.
 
         Raises:
             InvalidToken: when it is another tenant's, another operation's, altered or unknown; one cannot tell which.
         """
-        match self.open(_OPERATION, token, _bound_to(tenant, address)):
-            case (engine_token,):
-                return engine_token
-            case _:
-                raise InvalidToken
+        opened = self._opened_own(token, tenant)
+        if opened is None or opened.place != digest_of(address):
+            raise InvalidToken
+        return opened.engine_token
 
     def seal_anothers_operation(
         self, tenant: Tenant, address: OperationAddress, engine_token: str, owner: Tenant
@@ -187,20 +197,40 @@ class TokenSealer:
         Raises:
             TokenTooLong: when it would not fit in 7680 characters.
         """
-        fields = [engine_token, owner.issuer, owner.namespace]
-        return self.seal(_ANOTHERS_OPERATION, fields, context=_bound_to(tenant, address))
+        fields = [digest_of(address), engine_token, owner.issuer, owner.namespace]
+        return self.seal(_ANOTHERS_OPERATION, fields, context=_bound_to(tenant))
 
-    def open_anothers_operation(self, token: str, tenant: Tenant, address: OperationAddress) -> tuple[str, Tenant]:
-        """The engine's token and whose operation it is, when ``tenant`` got ``token`` for it at ``address``.
+    def open_any_operation(self, token: str, tenant: Tenant) -> OpenedOperation:
+        """What ``tenant`` got ``token`` for, wherever it is and whoever's.
 
         Raises:
             InvalidToken: as ``open_operation`` does.
         """
-        match self.open(_ANOTHERS_OPERATION, token, _bound_to(tenant, address)):
-            case (engine_token, issuer, namespace):
-                return engine_token, Tenant(issuer, namespace)
+        # As both kinds, every time: how long it takes tells nothing about the token.
+        own, anothers = self._opened_own(token, tenant), self._opened_anothers(token, tenant)
+        opened = own or anothers
+        if opened is None:
+            raise InvalidToken
+        return opened
+
+    def _opened_own(self, token: str, tenant: Tenant) -> OpenedOperation | None:
+        match self._opened(_OPERATION, token, tenant):
+            case (place, engine_token):
+                return OpenedOperation(place=place, engine_token=engine_token, owner=tenant)
             case _:
-                raise InvalidToken
+                return None
+
+    def _opened_anothers(self, token: str, tenant: Tenant) -> OpenedOperation | None:
+        match self._opened(_ANOTHERS_OPERATION, token, tenant):
+            case (place, engine_token, issuer, namespace):
+                return OpenedOperation(place=place, engine_token=engine_token, owner=Tenant(issuer, namespace))
+            case _:
+                return None
+
+    def _opened(self, purpose: str, token: str, tenant: Tenant) -> tuple[str, ...] | None:
+        with suppress(InvalidToken):
+            return self.open(purpose, token, _bound_to(tenant))
+        return None
 
     def _parse(self, token: str) -> tuple[str, bytes]:
         """Key and sealed bytes; for what cannot be a token, bytes that fail, so that it costs what the others cost."""
@@ -221,16 +251,28 @@ class TokenSealer:
         return cipher
 
 
-def _bound_to(tenant: Tenant, address: OperationAddress) -> tuple[bytes, ...]:
-    parts = (tenant.issuer, tenant.namespace, address.endpoint, address.service, address.operation)
-    # Surrogates cannot come from the wire, where names are valid UTF-8; they would not be names of anything.
-    return tuple(part.encode("utf-8", "surrogatepass") for part in parts)
+def digest_of(address: OperationAddress) -> str:
+    """What stands for an address in a token: 22 characters, however long its names are."""
+    parts = (address.endpoint, address.service, address.operation)
+    return _to_text(sha256(_joined(_bytes(part) for part in parts)).digest()[:_DIGEST_BYTES])
+
+
+def _bound_to(tenant: Tenant) -> tuple[bytes, ...]:
+    return _bytes(tenant.issuer), _bytes(tenant.namespace)
 
 
 def _associated(key_id: str, purpose: str, context: Iterable[bytes]) -> list[bytes]:
     # One string with lengths, not one a part: OpenSSL has skipped empty parts (CVE-2023-2975).
-    parts = (_VERSION.encode(), key_id.encode(), purpose.encode(), *context)
-    return [b"".join(len(part).to_bytes(4, "big") + part for part in parts)]
+    return [_joined((_VERSION.encode(), key_id.encode(), purpose.encode(), *context))]
+
+
+def _joined(parts: Iterable[bytes]) -> bytes:
+    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+
+
+def _bytes(text: str) -> bytes:
+    # Surrogates cannot come from the wire, where names are valid UTF-8; they would not be names of anything.
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _encode(fields: Sequence[str]) -> bytes:

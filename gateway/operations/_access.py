@@ -1,7 +1,7 @@
 """Who asks, and for which operation: the steps that every request on operations takes first.
 
 1. authenticate, or 401;
-2. open the token: it opens for its tenant and its own address only, so every mounted address is tried, or 404;
+2. open the token: it opens for its tenant only, and says at which mounted address its operation is, or 404;
 3. authorize at that address, or 403, or the same 404 where the caller may not know of the service.
 
 A token is for an operation of the caller's own tenant, as at the Nexus interface, or for one of another tenant: such a
@@ -11,7 +11,6 @@ Whatever comes of a request is on record.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -19,7 +18,7 @@ from gateway.auth import AuthenticationFailed, KeysUnavailable
 from gateway.engines import Chosen, Requester, ServiceScope
 from gateway.model import Decision, OperationAddress, PartialAddress, Reach
 from gateway.operations._errors import ApiError, not_found
-from gateway.tokens import InvalidToken
+from gateway.tokens import InvalidToken, digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -120,7 +119,11 @@ class Access:
         self._sealer = sealer
         self._telemetry = telemetry
         self._auditor = auditor
-        self._addresses = [(mounted, address) for mounted in registry.endpoints() for address in mounted.addresses()]
+        self._places = {
+            digest_of(address): (mounted, address)
+            for mounted in registry.endpoints()
+            for address in mounted.addresses()
+        }
 
     async def caller(self, asker: Asker) -> Principal:
         """The verified caller.
@@ -152,12 +155,12 @@ class Access:
         Raises:
             ApiError: 404, whatever is wrong with the token; 403.
         """
-        found = list(self._opened(principal, token))
-        if not found:
+        found = self._opened(principal, token)
+        if found is None:
             unknown = Decision(allowed=False, visible=False, reason="the token opens no operation")
             self._record(asker, principal, PartialAddress(), verb, unknown)
             raise not_found()
-        mounted, chosen = found[0]
+        mounted, chosen = found
         decision = self._decide(principal, mounted, chosen.address, verb, chosen.owner)
         namespace = mounted.endpoint.namespace
         self._record(asker, principal, chosen.address, verb, decision, target=namespace, owner=chosen.owner)
@@ -249,15 +252,13 @@ class Access:
         anothers = owner != principal.tenant
         return self._authorizer.authorize(principal, mounted.endpoint, address, verb, anothers=anothers)
 
-    def _opened(self, principal: Principal, token: str) -> Iterator[tuple[MountedEndpoint, Chosen]]:
-        # All of them, every time, in both kinds: how long it takes tells nothing about the token.
-        for mounted, address in self._addresses:
-            with suppress(InvalidToken):
-                engine_token = self._sealer.open_operation(token, principal.tenant, address)
-                yield mounted, Chosen(address, engine_token, principal.tenant)
-            with suppress(InvalidToken):
-                engine_token, owner = self._sealer.open_anothers_operation(token, principal.tenant, address)
-                yield mounted, Chosen(address, engine_token, owner)
+    def _opened(self, principal: Principal, token: str) -> tuple[MountedEndpoint, Chosen] | None:
+        try:
+            opened = self._sealer.open_any_operation(token, principal.tenant)
+            mounted, address = self._places[opened.place]
+        except (InvalidToken, KeyError):
+            return None
+        return mounted, Chosen(address, opened.engine_token, opened.owner)
 
     def _record_scopes(
         self, asker: Asker, principal: Principal, verb: Verb, asked: PartialAddress, found: Sequence[ServiceScope]
