@@ -158,16 +158,6 @@ class Authenticator:
         ages = ((name, issuer.keys.keyring.age) for name, issuer in self._issuers.items())
         return {name: age for name, age in ages if age is not None}
 
-    def authenticate_cached(self, authorization: Sequence[str], certificate: str | None = None) -> Principal | None:
-        """The caller, when this very token was verified before and is still good; never waits, never raises."""
-        try:
-            principal = self._verified.find(bearer_token(authorization))
-            if principal is not None:
-                self._check_still_good(principal, certificate)
-        except AuthenticationFailed:
-            return None
-        return principal
-
     async def authenticate(
         self, authorization: Sequence[str], certificate: str | None = None, *, peer: str = ""
     ) -> Principal:
@@ -204,6 +194,17 @@ class Authenticator:
             _describe(error, token)
             raise
         return principal
+
+    def counts_still(self, principal: Principal) -> bool:
+        """Whether the token of a caller that was verified before is in time, not revoked, and of an issuer of ours."""
+        issuer = self._issuers.get(principal.issuer)
+        if issuer is None or self.revocations.covers(principal):
+            return False
+        try:
+            check_dates(principal.claims, issuer.policy, self._clock())
+        except AuthenticationFailed:
+            return False
+        return True
 
     def _check_still_good(self, principal: Principal, certificate: str | None) -> None:
         if self.revocations.covers(principal):

@@ -76,7 +76,6 @@ async def test_a_withdrawn_key_stops_counting_also_for_tokens_that_were_verified
         assert await outcome(authenticator, first) == "ok"
         provider.signers.remove(FIRST)
         await eventually(authenticator, first, "unknown_key")
-        assert authenticator.authenticate_cached([f"Bearer {first}"]) is None
         assert await outcome(authenticator, second) == "ok"
 
 
@@ -217,7 +216,6 @@ async def test_old_keys_serve_up_to_their_age_limit_and_no_longer(provider: Prov
         await asyncio.sleep(0.5)
         assert await outcome(authenticator, token) == "ok"
         await eventually(authenticator, token, "unavailable", within=2.0)
-        assert authenticator.authenticate_cached([f"Bearer {token}"]) is None
         assert authenticator.status() == {ISSUER: "the provider answered 500"}
         provider.mode = "good"
         await eventually(authenticator, token, "ok")
