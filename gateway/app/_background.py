@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from gateway.app._bulk import bulk_places, bulk_plan
 from gateway.app._connections import clients_at
 from gateway.app._deliveries import delivering_places, delivery_plan, outbound
+from gateway.app._stopping import Stopping, cut_off_by
 from gateway.engines.temporal import run_workers
 from gateway.settings import SettingsError
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("gateway.background")
 
 _PAUSE_SECONDS: Final = 5.0
+_SECONDS_TO_UNWIND: Final = 1.0
 
 
 class Background:
@@ -54,16 +56,28 @@ class Background:
         self._bulk = frozenset(bulk_places(settings))
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Work while the block runs; at its end, finish what is under way if ``stop`` is set."""
-        task = asyncio.create_task(self.run())
+    async def running(self, grace: float) -> AsyncIterator[None]:
+        """Work while the block runs; at its end, finish what is under way if ``stop`` is set.
+
+        That has ``grace`` seconds since ``stop``: an engine that has fallen silent holds up nobody's end.
+        """
+        task, time_is_up = asyncio.create_task(self.run()), asyncio.create_task(self._after_stop(grace))
         try:
             yield
         finally:
             if not self._stop.is_set():
                 # Something else went wrong, and nobody will say stop.
                 task.cancel()
-            await asyncio.wait({task})
+            await asyncio.wait({task, time_is_up}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                _logger.warning("what waits was still worked on when it was time to stop")
+            for each in (task, time_is_up):
+                each.cancel()
+            await asyncio.wait({task, time_is_up}, timeout=_SECONDS_TO_UNWIND)
+
+    async def _after_stop(self, seconds: float) -> None:
+        await self._stop.wait()
+        await asyncio.sleep(seconds)
 
     async def run(self) -> None:
         """Work until ``stop``."""
@@ -74,10 +88,12 @@ class Background:
                 group.create_task(self._again_and_again(f"engine {name}", partial(self._at_engine, at_engine)))
 
     async def _at_engine(self, places: Sequence[Place]) -> None:
-        async with (
-            clients_at(places, self._settings, self._environ, self._telemetry, lazy=False) as clients,
-            asyncio.TaskGroup() as group,
-        ):
+        async with AsyncExitStack() as stack:
+            async with cut_off_by(self._stop):
+                # The SDK waits half a minute for a server that accepts a connection and says nothing.
+                connecting = clients_at(places, self._settings, self._environ, self._telemetry, lazy=False)
+                clients = await stack.enter_async_context(connecting)
+            group = await stack.enter_async_context(asyncio.TaskGroup())
             for place, client in clients.items():
                 engine, namespace = place
                 work = partial(run_workers, {namespace: client}, self._plans(place, client), self._stop)
@@ -95,6 +111,8 @@ class Background:
         while not self._stop.is_set():
             try:
                 await work()
+            except Stopping:
+                return
             except Exception as error:  # noqa: BLE001 - whatever it is, what waits is kept, and it is tried again
                 _logger.warning("%s: what waits there is not worked on now: %s", where, error)
                 with suppress(TimeoutError):

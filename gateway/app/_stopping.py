@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
 _STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+class Stopping(Exception):
+    """What was under way was cut off, because the process is to stop."""
 
 
 @contextmanager
@@ -24,3 +28,31 @@ def stop_signals() -> Iterator[asyncio.Event]:
     finally:
         for number in _STOP_SIGNALS:
             loop.remove_signal_handler(number)
+
+
+@asynccontextmanager
+async def cut_off_by(stop: asyncio.Event) -> AsyncIterator[None]:
+    """Cancel the block as soon as ``stop`` is set.
+
+    Raises:
+        Stopping: that was before its end.
+    """
+
+    def cut_off(told: asyncio.Task[bool]) -> None:
+        if not told.cancelled():
+            limit.reschedule(0)
+
+    limit = asyncio.timeout(None)
+    try:
+        async with limit:
+            waiting = asyncio.create_task(stop.wait())
+            waiting.add_done_callback(cut_off)
+            try:
+                yield
+            finally:
+                waiting.remove_done_callback(cut_off)
+                waiting.cancel()
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise Stopping from None

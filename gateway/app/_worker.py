@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from gateway.app._background import background_alone
 from gateway.app._connections import clients_at
 from gateway.app._observing import observed
 from gateway.app._plugins import load_plugins
-from gateway.app._stopping import stop_signals
+from gateway.app._stopping import Stopping, cut_off_by, stop_signals
 from gateway.engines.temporal import WorkerPlan, run_workers
 from gateway.settings import endpoints
 
@@ -30,7 +30,7 @@ async def work(settings: Settings, environ: Mapping[str, str]) -> None:
         SettingsError: an engine cannot be reached or its options do not fit.
         PluginError: a plugin does not load.
     """
-    with stop_signals() as stop:
+    with stop_signals() as stop, suppress(Stopping):
         async with observed(settings, environ) as telemetry, AsyncExitStack() as stack:
             plugins = load_plugins(settings, environ)
             mounted = endpoints(settings)
@@ -39,7 +39,8 @@ async def work(settings: Settings, environ: Mapping[str, str]) -> None:
                 plans = worker_plans([endpoint for endpoint in mounted if endpoint.engine == name], plugins)
                 places = [(name, plan.namespace) for plan in plans]
                 connecting = clients_at(places, settings, environ, telemetry, lazy=False)
-                found = await stack.enter_async_context(connecting)
+                async with cut_off_by(stop):
+                    found = await stack.enter_async_context(connecting)
                 clients = {namespace: client for (_, namespace), client in found.items()}
                 runs.append(partial(run_workers, clients, plans, stop))
             await asyncio.gather(*(run() for run in runs))

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -235,6 +236,30 @@ async def test_a_worker_ends_when_it_is_told_to(stack: Stack, configured: Callab
         assert "worker polls namespace orders" in line["message"]
         await asyncio.sleep(after)
         assert 0 == await stopped(worker)
+
+
+@pytest.mark.parametrize("name", ["serve", "worker"])
+async def test_a_server_that_says_nothing_holds_up_nobodys_end(
+    stack: Stack, configured: Callable[[Edit], Path], name: str
+) -> None:
+    """It takes the connection, and that is all; who waits for its word stops waiting when it is told to."""
+    connected = asyncio.Event()
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connected.set()
+        await reader.read()
+        writer.close()
+
+    silent = await asyncio.start_server(listen, HOST, 0)
+    address = "{}:{}".format(*silent.sockets[0].getsockname()[:2])
+    file = configured(lambda config: config["engines"]["main"].update(address=address))
+    async with silent, command(stack, name, "--config", str(file)) as process:
+        async with asyncio.timeout(PATIENCE):
+            await connected.wait()
+        await asyncio.sleep(0.5)
+        began = time.monotonic()
+        assert 0 == await stopped(process)
+        assert time.monotonic() - began < 10
 
 
 async def test_a_worker_without_its_server_says_so(stack: Stack, configured: Callable[[Edit], Path]) -> None:
