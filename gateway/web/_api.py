@@ -27,7 +27,17 @@ VERSION_HEADER: Final = "Temporal-API-Version"
 _STREAMS: Final = frozenset({"events"})
 _FIRST_ERROR: Final = 400
 _SUPPORTED: Final = ("v1",)
-_OUTCOMES: Final = {400: "BAD_REQUEST", 401: "UNAUTHENTICATED", 403: "UNAUTHORIZED", 404: "NOT_FOUND", 409: "CONFLICT"}
+_OUTCOMES: Final = {
+    400: "BAD_REQUEST",
+    401: "UNAUTHENTICATED",
+    403: "UNAUTHORIZED",
+    404: "NOT_FOUND",
+    405: "NOT_IMPLEMENTED",
+    409: "CONFLICT",
+    429: "RESOURCE_EXHAUSTED",
+    501: "NOT_IMPLEMENTED",
+    503: "UNAVAILABLE",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

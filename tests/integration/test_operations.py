@@ -1,6 +1,7 @@
 """Operations seen and steered over plain HTTP, on a real Temporal server."""
 
 import asyncio
+import re
 import uuid
 
 import pytest
@@ -355,3 +356,20 @@ async def test_every_error_has_the_one_form(stack: Stack, orders: Caller, http: 
         assert {"code", "message", "details"} == set(answer.json["error"])
         assert "application/json" == answer.headers["Content-Type"]
         assert (status == 401) == ("WWW-Authenticate" in answer.headers)
+
+
+async def test_only_a_fault_of_the_gateways_counts_as_one(
+    stack: Stack, http: ClientSession, api: OperationsApi
+) -> None:
+    """A method that there is not is a caller's mistake, and nobody is to be woken by it."""
+
+    async def outcomes() -> set[str]:
+        async with http.get(f"{stack.gateway.admin_url}/metrics") as response:
+            lines = (await response.text()).splitlines()
+        mine = [line for line in lines if line.startswith("nexus_requests_total{") and 'verb="api"' in line]
+        return {outcome for line in mine for outcome in re.findall(r'outcome="(\w+)"', line)}
+
+    assert 405 == (await api.post("operations")).status
+    found = await outcomes()
+    assert "NOT_IMPLEMENTED" in found
+    assert "INTERNAL" not in found
