@@ -8,6 +8,7 @@ import re
 import uuid
 from collections.abc import AsyncIterator, Sequence
 
+import pytest
 import pytest_asyncio
 from aiohttp import ClientSession
 from temporalio.api.common.v1 import Payload
@@ -19,6 +20,7 @@ from gateway.telemetry import Telemetry
 from tests.integration.callback_receiver import receiving
 from tests.integration.caller import Caller
 from tests.integration.calling_workflow import Call, CallingWorkflow, Value
+from tests.integration.operations_api import OperationsApi
 from tests.integration.ordering import DECLINED, PROCESS, small_order
 from tests.integration.waiting import eventually
 
@@ -112,6 +114,26 @@ async def test_one_trace_leads_from_a_calling_workflow_to_the_activities_and_bac
     ] == chain[chain.index("StartWorkflow:Order") :][:3]
     assert ["StartWorkflow:CallingWorkflow", "whoever starts the workflow"] == chain[-2:]
     assert f"nexus.start {PROCESS}" in ancestry(spans, f"nexus.callback {PROCESS}")
+
+
+@pytest.mark.parametrize("action", ["retry", "clone"])
+async def test_what_is_started_once_more_is_in_the_trace_of_the_request_for_it(
+    stack: Stack, orders: Caller, telemetry: Telemetry, action: str
+) -> None:
+    """And not in that of the first start, which its header was taken from."""
+    api = OperationsApi(stack, orders)
+    started = await orders.start(PROCESS, small_order(DECLINED))
+    assert 424 == (await orders.result(PROCESS, started.token)).status
+    headers: dict[str, str] = {}
+    with telemetry.client_span("the caller"):
+        telemetry.inject(headers)
+        trace_id = telemetry.current_trace_id()
+        token = (await api.post(f"operations/{action}", started.token, headers=headers)).json["token"]
+        assert trace_id == (await api.described(token))["trace_id"]
+        assert 424 == (await orders.result(PROCESS, token)).status
+    spans = await whole_trace(stack, trace_id, "the caller", "RunActivity:charge_card", "CompleteWorkflow:Order")
+    for name in ("RunWorkflow:Order", "RunActivity:charge_card", "CompleteWorkflow:Order"):
+        assert "the caller" == ancestry(spans, name)[-1]
 
 
 async def test_a_server_span_says_where_its_request_went_and_how_it_ended(stack: Stack, orders: Caller) -> None:

@@ -24,7 +24,14 @@ from gateway.engines.temporal._events import parse_event_id
 from gateway.engines.temporal._hosting import link_to_activity, nexus_links_of
 from gateway.engines.temporal._kinds import Kind
 from gateway.engines.temporal._memos import MEMO, origin_of, origin_payload
-from gateway.engines.temporal._repeats import RETRYABLE, START_TIMEOUT, clone_id, repeated_attributes, sole
+from gateway.engines.temporal._repeats import (
+    RETRYABLE,
+    START_TIMEOUT,
+    clone_id,
+    repeated_attributes,
+    repeated_header,
+    sole,
+)
 from gateway.engines.temporal._results import call
 from gateway.engines.temporal._tokens import activity_token, with_run
 from gateway.engines.temporal._visibility import time_of
@@ -161,7 +168,7 @@ class Activities(Kind):
             id_reuse_policy=ActivityIdReusePolicy.ACTIVITY_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY,
             id_conflict_policy=ActivityIdConflictPolicy.ACTIVITY_ID_CONFLICT_POLICY_FAIL,
             search_attributes=repeated_attributes(first.search_attributes, origin, known),
-            header=Header(fields={**first.header.fields, MEMO: origin_payload(origin, self._client)}),
+            header=Header(fields={**repeated_header(first.header).fields, MEMO: origin_payload(origin, self._client)}),
             user_metadata=first.user_metadata,
             priority=first.priority,
             links=[link_to_activity(self._client.namespace, first.activity_id, first.run_id)],

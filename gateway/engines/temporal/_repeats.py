@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from temporalio.api.common.v1 import Memo, SearchAttributes
+from temporalio.api.common.v1 import Header, Memo, SearchAttributes
 from temporalio.api.enums.v1 import WorkflowIdConflictPolicy, WorkflowIdReusePolicy
 from temporalio.api.workflowservice.v1 import StartWorkflowExecutionRequest
+from temporalio.contrib.opentelemetry import TracingInterceptor
 from temporalio.converter import encode_search_attributes
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -56,6 +57,7 @@ async def repeat_workflow(
         workflow_id=workflow_id,
         workflow_type=started.workflow_type,
         task_queue=started.task_queue,
+        header=repeated_header(started.header),
         input=started.input,
         workflow_execution_timeout=started.workflow_execution_timeout,
         workflow_run_timeout=started.workflow_run_timeout,
@@ -88,6 +90,18 @@ async def sole(start: Awaitable[T]) -> T:
         if error.status is RPCStatusCode.ALREADY_EXISTS:
             raise OperationRunningStill from error
         raise
+
+
+def repeated_header(given: Header) -> Header:
+    """The header of what is started once more: what interceptors have put there, in the trace of this request."""
+    # Only asked how it writes a trace down: no call goes through it here.
+    tracing = TracingInterceptor()
+    fields = {name: payload for name, payload in given.fields.items() if name != tracing.header_key}
+    carrier: dict[str, str] = {}
+    tracing.text_map_propagator.inject(carrier)
+    if carrier:
+        fields[tracing.header_key] = tracing.payload_converter.to_payload(carrier)
+    return Header(fields=fields)
 
 
 def repeated_attributes(given: SearchAttributes, origin: Origin, known: frozenset[str]) -> SearchAttributes:
