@@ -18,11 +18,11 @@ from nexusrpc.handler import (
 from temporalio import activity, nexus, workflow
 from temporalio.api.common.v1 import Payload
 from temporalio.client import WorkflowUpdateStage
-from temporalio.common import RawValue, RetryPolicy
+from temporalio.common import RawValue, RetryPolicy, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from gateway.plugins import HandlerPlugin
+    from gateway.plugins import HandlerPlugin, exposed_query, exposed_signal
 
 
 @dataclass
@@ -44,6 +44,15 @@ class Wait:
     id: str
     seconds: float = 3600
     start_after: float = 0
+
+
+@dataclass
+class Counting:
+    """What is counted; ``join`` is whether one that runs already is joined, or a conflict."""
+
+    id: str
+    join: bool = False
+    so_far: int = 0
 
 
 @dataclass
@@ -130,6 +139,44 @@ class ChainWorkflow:
         await workflow.wait_condition(lambda: False)
 
 
+@workflow.defn
+class CountWorkflow:
+    """Counts its ``add`` signals, begins a new run with ``turn``, and answers how many there were with ``end``."""
+
+    @workflow.init
+    def __init__(self, counting: Counting) -> None:
+        self._counting = counting
+        self._turned = self._ended = False
+
+    @workflow.run
+    async def run(self, counting: Counting) -> int:
+        """Count."""
+        await workflow.wait_condition(lambda: self._turned or self._ended)
+        if not self._ended:
+            workflow.continue_as_new(self._counting)
+        return self._counting.so_far
+
+    @workflow.signal
+    def add(self, number: int) -> None:
+        """Count so many."""
+        self._counting.so_far += number
+
+    @workflow.signal
+    def turn(self) -> None:
+        """Go on in another run."""
+        self._turned = True
+
+    @workflow.signal
+    def end(self) -> None:
+        """End it."""
+        self._ended = True
+
+    @workflow.query
+    def so_far(self) -> int:
+        """How many there were."""
+        return self._counting.so_far
+
+
 @activity.defn
 async def work(task: Work) -> str:
     """Do it."""
@@ -191,6 +238,22 @@ class ProbeHandler:
         """Go on as a new run so many times."""
         return await ctx.start_workflow(ChainWorkflow.run, input, id=f"chain-{ctx.request_id}")
 
+    @nexus.workflow_run_operation
+    async def count(
+        self,
+        ctx: nexus.WorkflowRunOperationContext,
+        input: Counting,  # noqa: A002
+    ) -> nexus.WorkflowHandle[int]:
+        """Count signals."""
+        policy = WorkflowIDConflictPolicy.USE_EXISTING if input.join else WorkflowIDConflictPolicy.FAIL
+        return await ctx.start_workflow(
+            CountWorkflow.run,
+            input,
+            id=input.id,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+            id_conflict_policy=policy,
+        )
+
     @nexus.temporal_operation
     async def work(
         self,
@@ -227,5 +290,15 @@ class ProbeHandler:
 
 
 plugin = HandlerPlugin(
-    services=[ProbeHandler()], workflows=[FormWorkflow, WaitWorkflow, AnswerWorkflow, ChainWorkflow], activities=[work]
+    services=[ProbeHandler()],
+    workflows=[FormWorkflow, WaitWorkflow, AnswerWorkflow, ChainWorkflow, CountWorkflow],
+    activities=[work],
+    exposes={
+        ("probe.v1", "count"): [
+            exposed_signal("add", input=int),
+            exposed_signal("turn"),
+            exposed_signal("end"),
+            exposed_query("so_far", output=int),
+        ]
+    },
 )

@@ -9,10 +9,12 @@ from temporalio.client import Client
 from gateway.devstack import Stack
 from tests.integration.caller import Answer, Caller
 from tests.integration.conftest import RIVALS
+from tests.integration.operations_api import OperationsApi
 from tests.integration.ordering import DECLINED, PROCESS, approve, large_order, small_order
 from tests.integration.waiting import eventually
 
 BY_WORKFLOW, BY_CLIENT = "greeting.v1/greet_by_workflow", "greeting.v1/greet_by_client"
+COUNT = "probe.v1/count"
 ADA, FOREVER = {"name": "ada"}, {"name": "forever"}
 
 
@@ -95,6 +97,51 @@ async def test_a_start_that_failed_is_not_tried_again(orders: Caller, same: dict
     assert first != again
     assert 424 == (await orders.result(PROCESS, again)).status
     assert 424 == (await orders.result(PROCESS, first)).status
+
+
+@pytest.mark.parametrize("ended", [False, True])
+async def test_a_start_that_is_repeated_after_the_workflow_has_begun_another_run_is_answered_as_the_first(
+    stack: Stack, probe: Caller, handlers: Client, same: dict[str, str], ended: bool
+) -> None:
+    """Temporal knows the request id of the run that is the last, and the start was that of the first."""
+    api = OperationsApi(stack, probe)
+    counting = {"id": uuid.uuid4().hex}
+    first = await probe.start(COUNT, counting, headers=same)
+    await api.post("operations/signal/add", first.token, 1)
+    await api.post("operations/signal/turn", first.token)
+    workflow_id, _, run_id = workflow_of(first).partition("/")
+    await eventually(handlers.get_workflow_handle(workflow_id).describe, lambda found: run_id != found.run_id)
+    if ended:
+        await api.post("operations/signal/end", first.token)
+        assert 200 == (await probe.result(COUNT, first.token)).status
+    again = await probe.start(COUNT, counting, headers=same)
+    assert first.token == again.token
+    assert {**first.lasting_headers, "nexus-gateway-replayed": "true"} == again.lasting_headers
+    reused = await probe.start(COUNT, {**counting, "so_far": 7}, headers=same)
+    assert (409, "CONFLICT") == (reused.status, reused.error_type)
+    assert "request id was used before" in reused.message
+    other = await probe.start(COUNT, counting)
+    assert (409, "CONFLICT") == (other.status, other.error_type)
+    assert "request id" not in other.message
+    await api.post("operations/signal/end", first.token)
+    assert (200, 1) == ((result := await probe.result(COUNT, first.token)).status, result.json)
+
+
+async def test_a_start_that_has_joined_a_workflow_is_one_start_too(
+    stack: Stack, probe: Caller, handlers: Client, same: dict[str, str]
+) -> None:
+    """However often it comes, and in whichever run the workflow is: the token is everybody's, and nothing is begun."""
+    api = OperationsApi(stack, probe)
+    counting = {"id": uuid.uuid4().hex, "join": True}
+    first = await probe.start(COUNT, counting)
+    joined = [await probe.start(COUNT, counting, headers=same) for _ in range(2)]
+    await api.post("operations/signal/turn", first.token)
+    handle = handlers.get_workflow_handle(counting["id"])
+    await eventually(handle.describe, lambda found: found.run_id not in workflow_of(first))
+    joined.append(await probe.start(COUNT, counting, headers=same))
+    assert {first.token} == {answer.token for answer in joined}
+    await api.post("operations/signal/end", first.token)
+    assert (200, 0) == ((result := await probe.result(COUNT, first.token)).status, result.json)
 
 
 async def test_the_same_id_of_another_tenant_is_another_start(

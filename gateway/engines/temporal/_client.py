@@ -23,6 +23,7 @@ from temporalio.client import (
 )
 from temporalio.contrib.opentelemetry import TracingInterceptor
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RetryConfig, RPCError, TLSConfig
 
 from gateway.engines.temporal._starting import starting
@@ -103,6 +104,11 @@ class _RunPinningOutbound(OutboundInterceptor):
         await start.prepare_workflow(input)
         try:
             handle = _noted(await super().start_workflow(input))
+        except WorkflowAlreadyStartedError:
+            continued = await start.continued_workflow(input)
+            if continued is None:
+                raise
+            return _noted(continued)
         except RPCError as error:
             if not start.refused(error):
                 raise

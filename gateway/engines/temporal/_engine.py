@@ -6,6 +6,7 @@ import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from nexusrpc.handler import StartOperationContext
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.service import RPCError
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from nexusrpc import HandlerError, Link, OperationError, Serializer
-    from nexusrpc.handler import CancelOperationContext, StartOperationContext
+    from nexusrpc.handler import CancelOperationContext
     from temporalio.client import Client
 
     from gateway.model import Endpoint, Origin
@@ -68,10 +69,11 @@ class TemporalEngine:
         notes = StartNotes()
         client = self._clients[endpoint.namespace]
         started_runs.set({})
-        if origin is not None:
+        if origin is not None and isinstance(context, StartOperationContext):
             start = Starting(
                 origin=origin,
                 client=client,
+                links=context.outbound_links,
                 attributes=self._known[endpoint.namespace],
                 request_ids=self._request_ids[endpoint.namespace],
                 notes=notes,

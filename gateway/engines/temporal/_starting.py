@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.client import WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
 from gateway.engines._base import OperationNotFound
@@ -18,13 +21,14 @@ from gateway.engines._operations import RequestIdReused, StartNotes
 from gateway.engines.temporal._activity_states import describe_activity
 from gateway.engines.temporal._attributes import KnownAttributes, with_attributes, with_typed_attributes
 from gateway.engines.temporal._describe import describe_run
-from gateway.engines.temporal._hosting import is_backing_start
+from gateway.engines.temporal._hosting import is_backing_start, link_to_event, nexus_links_of
 from gateway.engines.temporal._memos import MEMO, dump_origin, origin_of, origin_payload
 from gateway.engines.temporal._updates import recorded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from nexusrpc import Link
     from temporalio.client import (
         ActivityHandle,
         Client,
@@ -32,7 +36,6 @@ if TYPE_CHECKING:
         StartWorkflowInput,
         StartWorkflowUpdateInput,
         UpdateWithStartStartWorkflowInput,
-        WorkflowHandle,
         WorkflowUpdateHandle,
     )
 
@@ -40,12 +43,16 @@ if TYPE_CHECKING:
     from gateway.model import Origin
 
 
+_STARTED: Final = HistoryEvent(event_id=1, event_type=EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Starting:
-    """The start that a handler is being called for."""
+    """The start that a handler is being called for; ``links`` go out with its answer."""
 
     origin: Origin
     client: Client
+    links: list[Link]
     attributes: KnownAttributes
     request_ids: RequestIds
     notes: StartNotes = field(default_factory=StartNotes)
@@ -83,6 +90,35 @@ class Starting:
         if self._deduplicates():
             described = await describe_run(self.client, handle.id, handle.first_execution_run_id or "")
             self._compare([origin_of(described.workflow_execution_info.memo, self.client)])
+
+    async def continued_workflow(self, request: StartWorkflowInput) -> WorkflowHandle[Any, Any] | None:
+        """What this very start has started before, where another is refused because of it; None if that is another's.
+
+        The server knows a request id by the run that it began. The run that has continued as new has another one, and
+        takes the memo along.
+
+        Raises:
+            RequestIdReused: it was started with another body.
+        """
+        if not self._deduplicates():
+            return None
+        try:
+            info = (await describe_run(self.client, request.id, "")).workflow_execution_info
+        except OperationNotFound:
+            return None
+        origin = origin_of(info.memo, self.client)
+        if origin is None or origin.scoped_request_id != self.origin.scoped_request_id:
+            return None
+        self._compare([origin])
+        first = info.first_run_id or info.execution.run_id
+        self.links.extend(nexus_links_of([link_to_event(self.client.namespace, request.id, first, _STARTED)]))
+        return WorkflowHandle(
+            self.client,
+            request.id,
+            result_run_id=first,
+            first_execution_run_id=first,
+            result_type=request.ret_type,
+        )
 
     async def examine_activity(self, handle: ActivityHandle[Any]) -> None:
         """Whether an activity was there before, likewise. Raises as above."""

@@ -115,7 +115,9 @@ class Workflows(Kind):
                 request_id=request_id,
             )
             try:
-                await self._client.workflow_service.signal_workflow_execution(request, timeout=_TIMEOUT)
+                # Tried again while the run is just closing: the request id keeps it one signal.
+                service = self._client.workflow_service
+                await service.signal_workflow_execution(request, retry=True, timeout=_TIMEOUT)
             except RPCError as error:
                 # It has ended or continued as new since we looked.
                 if error.status not in _GONE or attempt == _ATTEMPTS - 1:
