@@ -1,7 +1,7 @@
 """The outside world of an order: a payment provider and a warehouse.
 
-Both are stand-ins without a network. What matters here is their shape: an activity takes one value, may run more than
-once, and must therefore have the same effect under the same idempotency key.
+Both are stand-ins without a network or a memory. What matters here is their shape: an activity takes one value, may run
+more than once, and must therefore have the same effect for the same reference.
 """
 
 import hashlib
@@ -17,11 +17,17 @@ _INSUFFICIENT_FUNDS = 51  # as ISO 8583 numbers the answers of a card's bank
 
 
 class Charge(BaseModel):
-    """Take ``amount_cents`` from ``card``, once for each ``idempotency_key``."""
+    """Have what ``reference`` names paid with ``card``, so that one payment of it stands, whoever asks and how often.
+
+    Asked again, it is the same payment; one of another amount is given back first. Money is taken anew only where none
+    stands: the card was declined, or it was given back. A provider's idempotency key does not do that by itself, for it
+    gives a declined or refunded payment once more. A real activity asks the provider for the payments under the
+    reference, and makes its key of that and of how many there were.
+    """
 
     model_config = ConfigDict(frozen=True)
 
-    idempotency_key: str
+    reference: str
     card: str
     amount_cents: int
 
@@ -36,11 +42,11 @@ class Refund(BaseModel):
 
 
 class Parcel(BaseModel):
-    """Send an order's goods, once for each ``idempotency_key``."""
+    """Send an order's goods, once for each ``reference``."""
 
     model_config = ConfigDict(frozen=True)
 
-    idempotency_key: str
+    reference: str
     order_id: str
 
 
@@ -59,7 +65,7 @@ async def charge_card(charge: Charge) -> str:
             non_retryable=True,
         )
     activity.logger.info("charged %d cents", charge.amount_cents)
-    return _id("pay", charge.idempotency_key)
+    return _id("pay", charge.reference)
 
 
 @activity.defn
@@ -73,8 +79,8 @@ async def refund_payment(refund: Refund) -> str:
 async def ship_order(parcel: Parcel) -> str:
     """Hand a parcel to the carrier and return its tracking id."""
     activity.logger.info("shipped")
-    return _id("trk", parcel.idempotency_key)
+    return _id("trk", parcel.reference)
 
 
-def _id(kind: str, key: str) -> str:
-    return f"{kind}_{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+def _id(kind: str, reference: str) -> str:
+    return f"{kind}_{hashlib.sha256(reference.encode()).hexdigest()[:16]}"

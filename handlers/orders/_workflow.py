@@ -21,7 +21,8 @@ class OrderWorkflow:
     """One order, from its charge to its receipt.
 
     It ends as failed with ``CardDeclined`` or ``ApprovalTimeout``, and as canceled when it was canceled before it was
-    shipped. Either way, what was charged has been given back by then.
+    shipped. Either way, what was charged has been given back by then. Who terminates it, or lets it run out of time,
+    keeps it from doing so: the payment stands, until the order is processed again and shipped for it, or canceled.
     """
 
     @workflow.init
@@ -78,7 +79,7 @@ class OrderWorkflow:
 
     async def _charge(self) -> str:
         charge = Charge(
-            idempotency_key=workflow.info().run_id,
+            reference=_reference(),
             card=self._order.card,
             amount_cents=self._quote.total_cents,
         )
@@ -103,7 +104,7 @@ class OrderWorkflow:
 
     async def _ship(self) -> str:
         self._phase = Phase.SHIPPING
-        parcel = Parcel(idempotency_key=workflow.info().run_id, order_id=self._order.order_id)
+        parcel = Parcel(reference=_reference(), order_id=self._order.order_id)
         tracking_id = await workflow.execute_activity(
             ship_order,
             parcel,
@@ -124,6 +125,11 @@ class OrderWorkflow:
         refund = Refund(payment_id=payment_id, amount_cents=self._quote.total_cents)
         await workflow.execute_activity(refund_payment, refund, start_to_close_timeout=_ACTIVITY_TIMEOUT)
         self._phase = Phase.REFUNDED
+
+
+def _reference() -> str:
+    """What the outside world knows the order by: the same in each of its runs, also after a termination or a reset."""
+    return workflow.info().workflow_id
 
 
 def _as_seen_by_the_caller(error: BaseException) -> BaseException:

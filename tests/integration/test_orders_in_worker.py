@@ -2,10 +2,13 @@
 
 import uuid
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
 from nexusrpc import HandlerError, HandlerErrorType
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import (
     Client,
     NexusClient,
@@ -23,10 +26,12 @@ from handlers.orders._activities import DECLINED_CARD
 from handlers.orders._identity import workflow_id
 from handlers.orders._model import Basket, Line, Order, OrderReference, OrderStatus, Phase, Receipt
 from handlers.orders._workflow import OrderWorkflow
+from tests.integration.waiting import eventually
 
 ENDPOINT = "orders-in-a-worker"
 SMALL = (Line(sku="tea", quantity=2),)
 LARGE = (Line(sku="samovar"),)
+_FIRST_TASK_COMPLETED = 4
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -142,6 +147,30 @@ async def test_an_order_that_failed_may_be_tried_again(orders: NexusClient[Order
     assert order_id == receipt.order_id
 
 
+@pytest.mark.parametrize("interrupt", ["terminate", "reset"])
+async def test_an_order_that_was_interrupted_is_charged_for_the_payment_that_stands(
+    orders: NexusClient[OrdersService], handlers: Client, order_id: str, interrupt: str
+) -> None:
+    """It had no chance to give the money back, and begins anew in another run: that asks for the same payment."""
+    order = an_order(order_id, LARGE)
+    running = await orders.start_operation(OrdersService.process, order, id=order_id)
+    await until_running(orders, order_id, Phase.AWAITING_APPROVAL)
+    first = handlers.get_workflow_handle(workflow_id(order_id), run_id=await run_of(handlers, order_id))
+    if interrupt == "terminate":
+        await first.terminate()
+        with pytest.raises(NexusOperationFailureError):
+            await running.result()
+        running = await orders.start_operation(OrdersService.process, order, id=uuid.uuid4().hex)
+    else:
+        await reset(handlers, first)
+    await eventually(lambda: run_of(handlers, order_id), lambda run_id: run_id != first.run_id)
+    await until_running(orders, order_id, Phase.AWAITING_APPROVAL)
+    await orders.execute_operation(OrdersService.approve, OrderReference(order_id=order_id), id=uuid.uuid4().hex)
+    receipt = await running.result()
+    assert [receipt.payment_id] == await payments(first)
+    assert ["charge_card", "ship_order"] == await activities(handlers, order_id)
+
+
 @pytest.mark.parametrize("operation", ["approve", "status"])
 async def test_an_unknown_order_is_not_found(orders: NexusClient[OrdersService], order_id: str, operation: str) -> None:
     """Neither approved nor described."""
@@ -193,3 +222,27 @@ async def activities(handlers: Client, order_id: str) -> list[str]:
         for event in history.events
         if event.HasField("activity_task_scheduled_event_attributes")
     ]
+
+
+async def run_of(handlers: Client, order_id: str) -> str:
+    """The run that the order is in."""
+    return (await workflow_of(handlers, order_id).describe()).run_id
+
+
+async def reset(handlers: Client, run: WorkflowHandle[Any, Any]) -> None:
+    """Have a run done over from its beginning."""
+    request = ResetWorkflowExecutionRequest(
+        namespace=handlers.namespace,
+        workflow_execution=WorkflowExecution(workflow_id=run.id, run_id=run.run_id or ""),
+        workflow_task_finish_event_id=_FIRST_TASK_COMPLETED,
+        request_id=uuid.uuid4().hex,
+    )
+    await handlers.workflow_service.reset_workflow_execution(request)
+
+
+async def payments(run: WorkflowHandle[Any, Any]) -> list[str]:
+    """The payments that a run was given."""
+    history = await run.fetch_history()
+    ended = [event.activity_task_completed_event_attributes.result for event in history.events]
+    converter = pydantic_data_converter.payload_converter
+    return [converter.from_payload(result.payloads[0]) for result in ended if result.payloads]
