@@ -164,7 +164,7 @@ class GuardedProtocol(web.RequestHandler):
 
         aiohttp would wait for as long once more after that.
         """
-        self._force_close = True
+        self.close()
         if self._task_handler is not None:
             _, late = await asyncio.wait({self._task_handler}, timeout=timeout)
             for task in late:
@@ -173,7 +173,7 @@ class GuardedProtocol(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Let the parser read, and see which phase it has come to."""
-        if self._force_close or self._close:
+        if self._force_close or (self._close and not self._body_is_under_way()):
             return
         if not data:
             # This is how aiohttp lets a parser go on that it has held back.
@@ -227,12 +227,15 @@ class GuardedProtocol(web.RequestHandler):
 
     def _parse(self, piece: bytes, *, ends_blank: bool) -> None:
         seen, body = self._request_count, self._body
-        in_body = body is not None and not body.is_eof()
+        in_body = self._body_is_under_way()
         if piece:
             # With all that came before it is parsed, only what it holds beyond its body can be the next head.
             read = body.total_bytes if in_body and body is not None else 0
             self._body_at_most = 0 if ends_blank else read + len(piece)
+        closing, self._close = self._close, False
+        # A connection that is to close takes no further request; the body of the last one may still arrive.
         super().data_received(piece)
+        self._close = self._close or closing
         if self._request_count != seen:
             self._head_is_complete()
         elif in_body and body is not None:
@@ -242,6 +245,9 @@ class GuardedProtocol(web.RequestHandler):
                     self._head_goes_on(self._body_at_most - body.total_bytes)
         elif piece:
             self._head_goes_on(len(piece))
+
+    def _body_is_under_way(self) -> bool:
+        return self._body is not None and not self._body.is_eof()
 
     def _parser_is_held_back(self) -> bool:
         return self._reading_paused or len(self._messages) >= self._max_msg_queue_size
@@ -267,7 +273,7 @@ class GuardedProtocol(web.RequestHandler):
         self._stop_phase()
         self._head_bytes = 0
         self._body = self._messages[-1][1] if self._messages else None
-        if self._body is not None and not self._body.is_eof():
+        if self._body_is_under_way():
             self._phase_timer = self._loop.call_later(self._limits.body_timeout, self._body_is_late)
 
     def _head_is_late(self) -> None:

@@ -310,3 +310,25 @@ async def test_what_does_not_end_is_waited_for_once_when_the_server_stops() -> N
     assert DRAIN_SECONDS - 0.1 < time.monotonic() - started < DRAIN_SECONDS + 0.7
     assert b"" == await asyncio.wait_for(reader.read(), 5)
     writer.close()
+
+
+async def test_a_body_that_is_under_way_when_the_server_stops_still_arrives() -> None:
+    """And what is sent behind it is no request any more."""
+    body = b'{"half":"and half"}'
+    head = HEAD + f"Content-Length: {len(body)}\r\n\r\n".encode()
+    async with serving(ConnectionLimits()) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(head + body[:5])
+        await asyncio.sleep(0.1)
+        sending = asyncio.create_task(_later(writer, body[5:] + head + body))
+    answer = await asyncio.wait_for(reader.read(), 5)
+    await sending
+    assert 1 == answer.count(b"HTTP/1.1 200")
+    assert answer.endswith(str(len(body)).encode())
+    writer.close()
+
+
+async def _later(writer: asyncio.StreamWriter, data: bytes) -> None:
+    await asyncio.sleep(0.1)
+    writer.write(data)
+    await writer.drain()
