@@ -222,4 +222,4 @@ class Body(Protocol):
     """The body of a request, which is not read before its caller is known."""
 
     async def read(self) -> bytes:
-        """All of it. Raises HandlerError BAD_REQUEST when it is longer than allowed or ends early."""
+        """All of it. Raises RemoteProtocolError when it is longer than allowed, HandlerError when it does not come."""

@@ -7,7 +7,7 @@ from gateway.completions._courier import HOPS_HEADER, Courier
 from gateway.completions._destinations import AllowRule, Destination, DestinationPolicy, DestinationRefused
 from gateway.completions._lanes import Lanes
 from gateway.completions._own_addresses import OwnAddresses
-from gateway.completions._relay import Relay
+from gateway.completions._relay import COMPLETION_BYTES, Relay
 from gateway.completions._sender import Attempt, LookUp, Report, Sender
 from gateway.completions._shipments import Envelopes, Shipment, delivery_id
 from gateway.completions._signing import (
@@ -21,6 +21,7 @@ from gateway.completions._signing import (
 __all__ = (
     "CALLBACK_KEYS_PATH",
     "CALLBACK_PATH",
+    "COMPLETION_BYTES",
     "HOPS_HEADER",
     "MAX_CALLBACK_HEADERS",
     "SEED_BYTES",

@@ -3,8 +3,8 @@
 Anyone can post here, so nothing is believed but the seal: it says whose operation ended and where that is to be told.
 The engine groups its callbacks by the host they go to, which is this one for all of them: a destination that is away
 must not make it hold back the others. So a completion is tried once, and what fails is handed to the delivery queue.
-The answer is 200 for all that is delivered or durable, a 4xx for what is none of ours, and 503 for the rest, which the
-engine then repeats.
+The answer is 200 for all that is delivered or durable, a 4xx for what can never be, which is told of in the log, or is
+none of ours, and 503 for the rest, which the engine then repeats.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from nexusrpc import Content, HandlerError, HandlerErrorType
 
 from gateway.completions._callbacks import SEAL_HEADER, Callbacks, Delivery
 from gateway.completions._courier import HOPS_HEADER, Courier
+from gateway.completions._notices import without_outcome
 from gateway.completions._sender import Attempt, Report
 from gateway.completions._shipments import Envelopes, Shipment
-from gateway.engines import DeliveryQueue, Engine, EngineUnavailable, OperationNotFound, Parcel
+from gateway.engines import DeliveryQueue, Engine, EngineUnavailable, OperationNotFound, Parcel, ParcelTooLarge
 from gateway.model import OperationState
 from gateway.protocol import (
     Completion,
@@ -43,6 +44,13 @@ if TYPE_CHECKING:
     from gateway.telemetry import RequestSpan, Telemetry
 
 _logger = logging.getLogger("gateway.completions")
+
+COMPLETION_BYTES: Final = 8 << 20
+"""The longest completion that is read. What callers may send is another matter: this is about what the engine can.
+
+A Temporal server takes no message of more than 4 MiB, so it has no larger result or failure. In the JSON of a failure
+payloads are in base64, a third longer; the rest is for the JSON around them.
+"""
 
 _MAX_HOPS: Final = 3
 # Temporal waits ten seconds for the answer. What is patient with a slow engine here is what keeps all callbacks going:
@@ -83,26 +91,37 @@ class Relay:
         """
         try:
             delivery = self._open(headers.get_all(SEAL_HEADER))
-            span.engine()
-            span.name(delivery.address.endpoint, delivery.address.service, delivery.address.operation)
+        except InvalidToken:
+            return _nothing_here()
+        span.engine()
+        span.name(delivery.address.endpoint, delivery.address.service, delivery.address.operation)
+        try:
             async with asyncio.timeout(_DEADLINE_SECONDS):
                 mounted = self._mounted(delivery)
                 completion = await self._translated(mounted, delivery, decode_completion(headers, await body.read()))
-                await self._dispatch(mounted, _shipment(delivery, completion, _hops(headers)))
-        except (InvalidToken, OperationNotFound):
-            return HandlerError("no callback is registered under this seal", type=HandlerErrorType.NOT_FOUND)
-        except RemoteProtocolError as error:
-            return error.to_handler_error()
-        except HandlerError as error:
-            return error
-        except LocalProtocolError as error:
-            self._telemetry.callback_delivery("dead")
-            _logger.error("a completion callback is dead: it cannot be sent: %s", error)  # noqa: TRY400 - no traceback
-            return HandlerError("no callback can carry this completion", type=HandlerErrorType.BAD_REQUEST)
+                await self._dispatch(mounted, delivery, completion, _hops(headers))
         except (EngineUnavailable, TimeoutError):
             self._telemetry.callback_delivery("unavailable")
             return HandlerError("the engine is unavailable; try again later", type=HandlerErrorType.UNAVAILABLE)
+        except HandlerError as error:
+            # The body broke off or is late: whoever sent it knows, and sends it again.
+            return error
+        except (InvalidToken, OperationNotFound, LocalProtocolError, RemoteProtocolError) as error:
+            return self._refused(delivery, error)
         return None
+
+    def _refused(self, delivery: Delivery, error: Exception) -> HandlerError:
+        """Tell of a completion that the engine will not bring again, and that nobody else is going to hear of."""
+        match error:
+            case RemoteProtocolError():
+                answer, reason = error.to_handler_error(), error.message
+            case LocalProtocolError():
+                answer = HandlerError("no callback can carry this completion", type=HandlerErrorType.BAD_REQUEST)
+                reason = f"it cannot be sent: {error.message}"
+            case _:
+                answer, reason = _nothing_here(), "the engine has no such operation, or not with this callback"
+        self._courier.bury(delivery.id, _about(delivery), reason, 0)
+        return answer
 
     def _open(self, seals: Sequence[str]) -> Delivery:
         if len(seals) != 1:
@@ -136,38 +155,54 @@ class Relay:
         # With the key of the start, so that the token is the one that start returned.
         return self._sealer.seal_operation(delivery.tenant, delivery.address, engine_token, key_id=delivery.key_id)
 
-    async def _dispatch(self, mounted: MountedEndpoint, shipment: Shipment) -> None:
+    async def _dispatch(self, mounted: MountedEndpoint, delivery: Delivery, completion: Completion, hops: int) -> None:
         """Deliver, or see to it that it will be, or that it is known why not."""
+        shipment = _shipment(delivery, completion, hops)
         report = await self._courier.attempt(shipment, 0)
-        match report.attempt:
-            case Attempt.DELIVERED:
-                self._telemetry.callback_delivery("delivered")
-                return
-            case Attempt.REFUSED:
-                parcel = self._parcel(shipment, report, refused=report.reason)
-                await self._queue.take(mounted.endpoint, parcel)
-                self._courier.bury(parcel.id, parcel.about, report.reason, parcel.tries)
-            case Attempt.FAILED | Attempt.DEFERRED:
-                await self._queue.take(mounted.endpoint, self._parcel(shipment, report))
-                self._telemetry.callback_delivery("handed_over")
+        if report.attempt is Attempt.DELIVERED:
+            self._telemetry.callback_delivery("delivered")
+            return
+        refused = report.reason if report.attempt is Attempt.REFUSED else None
+        parcel = self._parcel(delivery, shipment, report, refused)
+        try:
+            await self._queue.take(mounted.endpoint, parcel)
+        except ParcelTooLarge:
+            # Also after a refusal, for its size may have been the reason: the caller is to hear of the end.
+            refused, notice = None, _shipment(delivery, without_outcome(completion), hops)
+            await self._queue.take(mounted.endpoint, self._parcel(delivery, notice, report))
+            _logger.warning(
+                "a completion is too large to wait: its caller is told that, and not the outcome",
+                extra={**parcel.about, "callback_id": parcel.id, "bytes": len(shipment.body)},
+            )
+        if refused is None:
+            self._telemetry.callback_delivery("handed_over")
+        else:
+            self._courier.bury(parcel.id, parcel.about, refused, parcel.tries)
 
-    def _parcel(self, shipment: Shipment, report: Report, refused: str | None = None) -> Parcel:
+    def _parcel(self, delivery: Delivery, shipment: Shipment, report: Report, refused: str | None = None) -> Parcel:
         return Parcel(
             id=shipment.id,
             envelope=self._envelopes.seal(shipment),
-            about={
-                "endpoint": shipment.address.endpoint,
-                "service": shipment.address.service,
-                "operation": shipment.address.operation,
-                "namespace": shipment.tenant.namespace,
-                "destination": _origin(shipment.url),
-                "reason": report.reason,
-            },
+            about={**_about(delivery), "reason": report.reason},
             traceparent=shipment.traceparent,
             refused=refused,
             tries=0 if report.attempt is Attempt.DEFERRED else 1,
             delay=timedelta() if refused else _first_delay(report),
         )
+
+
+def _nothing_here() -> HandlerError:
+    return HandlerError("no callback is registered under this seal", type=HandlerErrorType.NOT_FOUND)
+
+
+def _about(delivery: Delivery) -> Mapping[str, str]:
+    return {
+        "endpoint": delivery.address.endpoint,
+        "service": delivery.address.service,
+        "operation": delivery.address.operation,
+        "namespace": delivery.tenant.namespace,
+        "destination": _origin(delivery.url),
+    }
 
 
 def _shipment(delivery: Delivery, completion: Completion, hops: int) -> Shipment:

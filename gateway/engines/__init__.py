@@ -9,6 +9,7 @@ from gateway.engines._deliveries import (
     DeliveryState,
     KeptDelivery,
     Parcel,
+    ParcelTooLarge,
     Tried,
 )
 from gateway.engines._operations import (
@@ -60,6 +61,7 @@ __all__ = (
     "OperationRunningStill",
     "OperationsEngine",
     "Parcel",
+    "ParcelTooLarge",
     "PendingActivity",
     "RequestIdReused",
     "Requester",

@@ -7,6 +7,8 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
+from gateway.engines._base import EngineUnavailable
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
@@ -33,6 +35,10 @@ class Parcel:
     delay: timedelta = timedelta()
 
 
+class ParcelTooLarge(EngineUnavailable):
+    """The engine keeps nothing of this size."""
+
+
 class DeliveryQueue(Protocol):
     """Keeps parcels and tries to deliver them until they are, or are too old."""
 
@@ -40,6 +46,7 @@ class DeliveryQueue(Protocol):
         """Keep a parcel of an operation at ``endpoint``; one whose id is kept already is the same one.
 
         Raises:
+            ParcelTooLarge: nor is there any use in trying again.
             EngineUnavailable: nothing is known to be kept.
         """
         ...

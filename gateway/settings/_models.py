@@ -400,7 +400,9 @@ class AuditSettings(Section):
 class LimitSettings(Section):
     """What one request, one caller or one process may use."""
 
-    body: ByteSize = Field(default=2 << 20, description="Largest request body, and largest synchronous result.")
+    body: ByteSize = Field(
+        default=2 << 20, description="Largest request body of a caller, and largest synchronous result."
+    )
     header_bytes: ByteSize = Field(
         default=16 << 10, description="Largest request head: request line and headers together."
     )

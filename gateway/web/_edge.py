@@ -14,7 +14,7 @@ from aiohttp import HttpVersion10, HttpVersion11, StreamReader, web
 from multidict import CIMultiDict
 from nexusrpc import HandlerError, HandlerErrorType
 
-from gateway.completions import CALLBACK_KEYS_PATH, CALLBACK_PATH, Relay
+from gateway.completions import CALLBACK_KEYS_PATH, CALLBACK_PATH, COMPLETION_BYTES, Relay
 from gateway.dispatch import Dispatcher, Incoming, internal
 from gateway.protocol import (
     CancelAccepted,
@@ -70,7 +70,10 @@ _OUTCOMES: Final[Mapping[type, str]] = {
 
 
 class Edge:
-    """The views of the gateway's public listener. ``header_bytes`` and ``body_bytes`` cap what a request may hold."""
+    """The views of the gateway's public listener. ``header_bytes`` and ``body_bytes`` cap what a request may hold.
+
+    The engine's completions are no requests of callers: they have a cap of their own.
+    """
 
     def __init__(
         self,
@@ -151,7 +154,7 @@ class Edge:
         with self._telemetry.request_span("completion", headers, method=request.method) as span:
             span.request_id(str(uuid.uuid4()))
             try:
-                error = await self._relay.relay(headers, _Body(request, self._body_bytes), span)
+                error = await self._relay.relay(headers, _Body(request, COMPLETION_BYTES), span)
             except Exception:
                 # Whatever it is, the engine keeps the completion and brings it again.
                 _logger.exception("a completion could not be dealt with")
@@ -215,7 +218,7 @@ class _Body:
             size += len(chunk)
             if size > self._limit:
                 # 400 and not 413, which Temporal takes for a passing fault and repeats for ever.
-                raise HandlerError(f"the body is longer than {self._limit} bytes", type=HandlerErrorType.BAD_REQUEST)
+                raise RemoteProtocolError(f"the body is longer than {self._limit} bytes")
             chunks.append(chunk)
         return b"".join(chunks)
 

@@ -107,9 +107,10 @@ def options(directory: Path, database: Path | None = None) -> StackOptions:
     """How a stack for tests differs from one for development."""
 
     def edit(config: dict[str, Any]) -> None:
-        config["plugins"] = ["tests.integration.sdk_plugin:plugin", "tests.integration.probe_plugin:plugin"]
+        config["plugins"] = [f"tests.integration.{name}_plugin:plugin" for name in ("sdk", "probe", "large")]
         _mount(config, "greeting", "greeting.v1")
         _mount(config, "probe", "probe.v1")
+        _mount(config, "large", "large.v1")
         _let_fail(config)
         _mount(config, "unlinked", "orders.v1", links=False)
         _admit_rivals(config)

@@ -18,7 +18,7 @@ from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from gateway.engines._base import EngineUnavailable
-from gateway.engines._deliveries import DeliveryState, KeptDelivery
+from gateway.engines._deliveries import DeliveryState, KeptDelivery, ParcelTooLarge
 from gateway.engines.temporal import _failures
 from gateway.engines.temporal._delivery_workflow import WORKFLOW, Delivered, Order
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 _TAKE: Final = timedelta(seconds=4)
 _LOOK: Final = timedelta(seconds=10)
+# A Temporal server takes 2 MiB of input for a workflow, unless it is told otherwise; the rest is for the order.
+_ENVELOPE_BYTES: Final = (2 << 20) - (64 << 10)
 _STATUSES: Final[Mapping[DeliveryState, tuple[str, ...]]] = {
     DeliveryState.PENDING: ("Running",),
     DeliveryState.DELIVERED: ("Completed",),
@@ -67,6 +69,8 @@ class TemporalDeliveries:
 
     async def take(self, endpoint: Endpoint, parcel: Parcel) -> None:
         """Start the parcel's workflow; its id is the parcel's, so that a repeated hand-over is the same workflow."""
+        if len(parcel.envelope) > _ENVELOPE_BYTES:
+            raise ParcelTooLarge
         client = self._clients[self._place or (endpoint.engine, endpoint.namespace)]
         order = Order(
             id=parcel.id,
@@ -96,7 +100,9 @@ class TemporalDeliveries:
             # It was handed over before and has ended since: the engine repeats itself.
             return
         except RPCError as error:
-            raise EngineUnavailable from error
+            # A server that was told to take less names no other status for it.
+            too_large = error.status is RPCStatusCode.INVALID_ARGUMENT
+            raise (ParcelTooLarge if too_large else EngineUnavailable) from error
         except RuntimeError as error:
             if _failures.is_connection_error(error):
                 raise EngineUnavailable from error
