@@ -44,7 +44,7 @@ class Api:
             telemetry=core.telemetry,
             auditor=core.auditor,
         )
-        queries, actions = Queries(access, core.sealer), Actions(access)
+        queries, actions = Queries(access, core.sealer), Actions(access, core.starts)
         bulk = Bulk(access, core.sealer)
         views = OperationsViews(
             access=access,

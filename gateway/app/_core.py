@@ -15,6 +15,7 @@ from gateway.auth import Auditor, Authenticator, Authorizer
 from gateway.engines.temporal import TemporalEngine
 from gateway.registry import Registry
 from gateway.settings import endpoints, issuer_policies, permission_issuers, token_keys, trace_policies
+from gateway.starts import Starts
 from gateway.tokens import TokenSealer
 from gateway.web import TrustedProxies
 
@@ -64,6 +65,7 @@ class Core:
     clients: Mapping[Place, Client]
     engines: Mapping[str, Engine]
     outbound: Outbound
+    starts: Starts
 
 
 @asynccontextmanager
@@ -110,6 +112,7 @@ async def core(
             clients=clients,
             engines=_engines(mounted, clients, bulk_terms(settings)),
             outbound=await stack.enter_async_context(sending),
+            starts=Starts(),
         )
 
 

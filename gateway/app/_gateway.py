@@ -97,7 +97,7 @@ async def _listening(
         background = Background(settings, environ, telemetry, core.outbound.courier, core.draining)
         await stack.enter_async_context(background.running(drain * _BACKGROUND_SHARE))
         # Last in, first out: the public listener closes while everything behind it still works.
-        stack.push_async_callback(nexus.drain, drain * _STARTS_SHARE)
+        stack.push_async_callback(core.starts.drain, drain * _STARTS_SHARE)
         tls = None if certificate is None else certificate.context
         public = nexus.edge.application(api.add_routes)
         await stack.enter_async_context(serve_on(public, sockets.public, drain=drain * _REQUESTS_SHARE, tls=tls))

@@ -62,15 +62,12 @@ class Nexus:
         self._handlers.result_bytes = limits.body
         self.edge.put_in_force(protocol_limits(limits), body_bytes=limits.body)
 
-    async def drain(self, seconds: float) -> None:
-        """Wait for starts that are under way, for at most so long."""
-        await self._handlers.drain(seconds)
-
     def _handlers_for(self, core: Core, callbacks: Callbacks, outcomes: Outcomes) -> Handlers:
         return Handlers(
             sealer=core.sealer,
             callbacks=callbacks,
             outcomes=outcomes,
+            starts=core.starts,
             telemetry=core.telemetry,
             result_wait=self._limits.result_wait,
             result_bytes=self._limits.body,

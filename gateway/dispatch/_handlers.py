@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from gateway.dispatch._call import Call
     from gateway.dispatch._outcomes import Outcomes
     from gateway.engines import Engine
+    from gateway.starts import Starts
     from gateway.telemetry import Telemetry
     from gateway.tokens import TokenSealer
 
@@ -64,6 +65,7 @@ class Handlers:
         sealer: TokenSealer,
         callbacks: Callbacks,
         outcomes: Outcomes,
+        starts: Starts,
         telemetry: Telemetry,
         result_wait: timedelta,
         result_bytes: int,
@@ -72,24 +74,13 @@ class Handlers:
         self._sealer = sealer
         self._callbacks = callbacks
         self._outcomes = outcomes
+        self._starts = starts
         self._telemetry = telemetry
         self._result_wait = result_wait
         self.result_bytes = result_bytes
         """May be replaced at any time."""
         self._public_url = public_url
         self._bodies = RequestBodies()
-        self._starts: set[asyncio.Task[NexusResponse]] = set()
-
-    async def drain(self, seconds: float) -> None:
-        """Wait for the starts that are under way, and cancel those that have not ended in time."""
-        if not self._starts:
-            return
-        _, late = await asyncio.wait(self._starts, timeout=seconds)
-        for start in late:
-            start.cancel()
-        if late:
-            _logger.warning("%d starts had not ended when it was time to stop", len(late))
-            await asyncio.wait(late, timeout=seconds)
 
     async def start(self, call: Call, request: StartOperation) -> NexusResponse:
         """Start an operation; with ``Prefer: wait``, wait for its end a while.
@@ -109,25 +100,12 @@ class Handlers:
             callback_url=callback.url if callback else None,
             callback_headers=callback.headers if callback else {},
         )
-        task: asyncio.Task[NexusResponse] | None = None
-        try:
-            async with asyncio.timeout_at(call.deadline):
-                content = Content(headers=request.content_headers, data=await call.incoming.body.read())
-                check_body(content.headers, content.data)
-                check_json(content.headers, content.data)
-                origin = self._origin(call, request, request_id, content)
-                task = asyncio.create_task(self._started(call, context, content, origin))
-                self._starts.add(task)
-                task.add_done_callback(self._starts.discard)
-                response = await asyncio.shield(task)
-        except TimeoutError:
-            if task is not None:
-                task.cancel()
-            raise
-        except asyncio.CancelledError:
-            if task is not None:
-                _abandon(task, call.deadline)
-            raise
+        async with asyncio.timeout_at(call.deadline):
+            content = Content(headers=request.content_headers, data=await call.incoming.body.read())
+            check_body(content.headers, content.data)
+            check_json(content.headers, content.data)
+            origin = self._origin(call, request, request_id, content)
+            response = await self._starts.finish(self._started(call, context, content, origin), call.deadline)
         if isinstance(response, OperationStarted) and request.prefer_wait is not None:
             return await self._awaited(call, request.prefer_wait, response)
         return response
@@ -254,23 +232,6 @@ def _its_own_faults() -> Iterator[None]:
         raise RuntimeError("a handler was canceled by something else than its request") from error
     except TimeoutError as error:
         raise RuntimeError("a time limit of the handler's own has passed") from error
-
-
-def _abandon(start: asyncio.Task[NexusResponse], deadline: float) -> None:
-    """Let a start go on, up to its deadline, without its caller.
-
-    A handler that was cut off between starting a workflow and returning its token would leave an operation that nobody
-    can name.
-    """
-    timer = asyncio.get_running_loop().call_at(deadline, start.cancel)
-    start.add_done_callback(lambda _: timer.cancel())
-    start.add_done_callback(_report_abandoned)
-
-
-def _report_abandoned(start: asyncio.Task[NexusResponse]) -> None:
-    error = None if start.cancelled() else start.exception()
-    if error is not None:
-        _logger.warning("a start failed after its caller had gone: %s", type(error).__name__)
 
 
 def _may_have_ended(engine: Engine, error: Exception) -> bool:

@@ -172,6 +172,11 @@ class Access:
             raise ApiError("PERMISSION_DENIED", f"the caller may not {verb} this operation")
         return Target(principal=principal, mounted=mounted, engine=self.engine_of(mounted), chosen=chosen)
 
+    def holds_still(self, target: Target, verb: Verb) -> bool:
+        """Whether the caller may go on with what it was let begin: its token still counts, and a rule still lets it."""
+        decision = self._decide(target.principal, target.mounted, target.address, verb, target.owner)
+        return decision.allowed and self._authenticator.counts_still(target.principal)
+
     def seal(self, principal: Principal, chosen: Chosen) -> str:
         """The token that the caller gets for an operation: the one that start returned, where it is its tenant's own.
 

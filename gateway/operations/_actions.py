@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gateway.model import Origin, Principal
     from gateway.operations._access import Access, Asker, Target
     from gateway.plugins import Exposed
+    from gateway.starts import Starts
 
 _VERBS: Final = {
     ExposedKind.UPDATE: Verb.SIGNAL,
@@ -31,19 +32,21 @@ _VERBS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """Who asks about which operation; ``request_id`` is the caller's own."""
+    """Who asks about which operation; ``request_id`` is the caller's own, ``deadline`` in the loop's time."""
 
     asker: Asker
     principal: Principal
     token: str
     request_id: str | None = None
+    deadline: float | None = None
 
 
 class Actions:
     """Describes, ends, repeats and speaks to operations. Each method raises ApiError, and what engines raise."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, starts: Starts) -> None:
         self._access = access
+        self._starts = starts
 
     async def describe(self, request: Request) -> Mapping[str, Any]:
         """The operation from near."""
@@ -71,16 +74,12 @@ class Actions:
     async def retry(self, request: Request) -> Mapping[str, Any]:
         """Start it once more with its input; the new one's token and state."""
         target = self._access.target(request.asker, request.principal, request.token, Verb.RETRY)
-        origin = await self._origin(request, target, retry=True)
-        engine_token = await target.engine.operations.retry(target.mounted.endpoint, target.engine_token, origin)
-        return self._started(request, target, engine_token)
+        return await self._starts.finish(self._repeated(request, target, retry=True), request.deadline)
 
     async def clone(self, request: Request) -> Mapping[str, Any]:
         """Start another one with its input; the new one's token and state."""
         target = self._access.target(request.asker, request.principal, request.token, Verb.START)
-        origin = await self._origin(request, target, retry=False)
-        engine_token = await target.engine.operations.clone(target.mounted.endpoint, target.engine_token, origin)
-        return self._started(request, target, engine_token)
+        return await self._starts.finish(self._repeated(request, target, retry=False), request.deadline)
 
     async def speak(self, request: Request, kind: ExposedKind, name: str, body: Content | None) -> Content | None:
         """Send it a declared signal, update or query, and return what it answers; None for a signal."""
@@ -112,16 +111,20 @@ class Actions:
         argument: Content = await _awaited(serializer.serialize(value))
         return argument
 
+    async def _repeated(self, request: Request, target: Target, *, retry: bool) -> Mapping[str, Any]:
+        origin = await self._origin(request, target, retry=retry)
+        operations, endpoint = target.engine.operations, target.mounted.endpoint
+        repeat = operations.retry if retry else operations.clone
+        engine_token = await repeat(endpoint, target.engine_token, origin)
+        token = self._access.seal(request.principal, replace(target.chosen, engine_token=engine_token))
+        return {"token": token, "state": OperationStatus.RUNNING.value}
+
     async def _origin(self, request: Request, target: Target, *, retry: bool) -> Origin:
         details = await target.engine.operations.describe(target.mounted.endpoint, target.engine_token)
         if details.record.status is OperationStatus.RUNNING and retry:
             raise ApiError("FAILED_PRECONDITION", "the operation is running; only what has ended can be retried")
         requester = request.asker.requester(request.principal, request.request_id)
         return requester.repetition(details.record.origin, target.chosen, retry=retry)
-
-    def _started(self, request: Request, target: Target, engine_token: str) -> Mapping[str, Any]:
-        token = self._access.seal(request.principal, replace(target.chosen, engine_token=engine_token))
-        return {"token": token, "state": OperationStatus.RUNNING.value}
 
 
 def _exposed(target: Target, kind: ExposedKind, name: str) -> Exposed:

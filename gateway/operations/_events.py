@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
     from gateway.engines import OperationEvent
-    from gateway.operations._access import Access
+    from gateway.operations._access import Access, Target
     from gateway.operations._actions import Request
 
 _HEARTBEAT: Final = b": heartbeat\n\n"
@@ -34,7 +33,7 @@ class Events:
         self._open = 0
 
     def follow(self, request: Request, last_event_id: str | None) -> AsyncGenerator[bytes, None]:
-        """The stream, from after that event on; it ends with the operation, the caller's token or the process.
+        """The stream, from after that event on; it ends with the operation, the caller's right to it or the process.
 
         Raises:
             ApiError: 404, 403, 400 for an id that is none, 429 where too many streams are open.
@@ -45,33 +44,36 @@ class Events:
         if self._open >= self._limit:
             raise ApiError("RESOURCE_EXHAUSTED", "too many event streams are open; try again later")
         source = target.engine.operations.events(target.mounted.endpoint, target.engine_token, last_event_id)
-        return self._stream(source, request.principal.expires_at)
+        return self._stream(target, source)
 
-    async def _stream(self, source: AsyncIterator[OperationEvent], expires_at: float) -> AsyncGenerator[bytes, None]:
+    async def _stream(self, target: Target, source: AsyncIterator[OperationEvent]) -> AsyncGenerator[bytes, None]:
         self._open += 1
-        stopped: asyncio.Future[bool] = asyncio.ensure_future(self._draining.wait())
-        pending: asyncio.Future[OperationEvent | None] | None = None
+        stopped = asyncio.ensure_future(self._draining.wait())
         try:
             async with aclosing(_generator(source)) as events:
-                while not stopped.done() and (not expires_at or time.time() < expires_at):
-                    pending = pending or asyncio.ensure_future(anext(events, None))
-                    waiting: set[asyncio.Future[Any]] = {pending, stopped}
-                    await asyncio.wait(waiting, timeout=self._heartbeat, return_when=asyncio.FIRST_COMPLETED)
-                    if not pending.done():
-                        yield _HEARTBEAT
-                        continue
-                    event, pending = pending.result(), None
-                    if event is None:
-                        return
-                    yield encode_event(event)
-                if pending is not None:
-                    pending.cancel()
-                    await asyncio.wait({pending})
+                coming: asyncio.Future[OperationEvent | None] = asyncio.ensure_future(anext(events, None))
+                try:
+                    while True:
+                        waiting: set[asyncio.Future[Any]] = {coming, stopped}
+                        await asyncio.wait(waiting, timeout=self._heartbeat, return_when=asyncio.FIRST_COMPLETED)
+                        # A stream is open for long: what let it begin may not be true any more.
+                        if stopped.done() or not self._access.holds_still(target, Verb.DESCRIBE):
+                            return
+                        if not coming.done():
+                            yield _HEARTBEAT
+                            continue
+                        event = coming.result()
+                        if event is None:
+                            return
+                        coming = asyncio.ensure_future(anext(events, None))
+                        yield encode_event(event)
+                finally:
+                    # As long as somebody waits for its next event, a generator cannot be closed.
+                    coming.cancel()
+                    await asyncio.gather(coming, return_exceptions=True)
         finally:
             self._open -= 1
             stopped.cancel()
-            if pending is not None:
-                pending.cancel()
 
 
 def encode_event(event: OperationEvent) -> bytes:

@@ -51,13 +51,16 @@ class ApiLimits:
 
 @dataclass(frozen=True, slots=True)
 class ApiCall:
-    """What the middleware found out about a request before its view."""
+    """What the middleware found out about a request before its view; ``deadline`` is in the loop's time."""
 
     headers: Headers
     asker: Asker
+    deadline: float | None
 
 
 CALL: Final = web.RequestKey("nexus-gateway-call", ApiCall)
+BEGUN: Final = web.RequestKey("nexus-gateway-begun", web.StreamResponse)
+"""The answer that a view has begun to send: whatever happens from then on, there is no other one."""
 
 
 def api_middleware(
@@ -80,13 +83,15 @@ def api_middleware(
                 request_id=str(uuid.uuid4()),
                 span=span,
             )
-            request[CALL] = ApiCall(headers, asker)
+            # A stream has no time limit, and a request without one would outlive its caller's patience.
+            limit = None if verb in _STREAMS else limits().request_timeout
+            deadline = None if limit is None else asyncio.get_running_loop().time() + limit
+            request[CALL] = ApiCall(headers, asker, deadline)
             span.request_id(asker.request_id)
             try:
                 check_head(request, limits().header_bytes)
                 _check(headers)
-                # A stream has no time limit, and a request without one would outlive its caller's patience.
-                async with asyncio.timeout(None if verb in _STREAMS else limits().request_timeout):
+                async with asyncio.timeout_at(deadline):
                     response = await handler(request)
             except web.HTTPException as error:
                 response = _routing(error)
@@ -97,7 +102,8 @@ def api_middleware(
                     response.force_close()
             span.status(response.status)
             span.outcome(_OUTCOMES.get(response.status, "succeeded" if response.status < _FIRST_ERROR else "INTERNAL"))
-            return response
+            sent: web.StreamResponse = request.get(BEGUN, response)
+            return sent
 
     return answer
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +13,7 @@ from nexusrpc import Content
 from gateway.engines import BatchKind
 from gateway.operations import Request, bulk_request, invalid, parse_filter, parse_list
 from gateway.plugins import ExposedKind
-from gateway.web._api import CALL, json_response
+from gateway.web._api import BEGUN, CALL, json_response
 from gateway.web._bodies import read_body, read_object
 
 if TYPE_CHECKING:
@@ -124,17 +126,22 @@ class OperationsViews:
     async def events(self, request: web.Request) -> web.StreamResponse:
         """Follow one."""
         asked = await self._about_one(request)
-        stream = self._events.follow(asked, request.headers.get("Last-Event-ID"))
-        first = await anext(stream, None)
-        if first is None:
-            # What an EventSource takes for the end, where anything else makes it ask again.
-            return web.Response(status=204)
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
-        await response.prepare(request)
-        await response.write(first)
-        async for chunk in stream:
-            await response.write(chunk)
-        return response
+        async with aclosing(self._events.follow(asked, request.headers.get("Last-Event-ID"))) as stream:
+            first = await anext(stream, None)
+            if first is None:
+                # What an EventSource takes for the end, where anything else makes it ask again.
+                return web.Response(status=204)
+            response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
+            try:
+                await response.prepare(request)
+                request[BEGUN] = response
+                await response.write(first)
+                async for chunk in stream:
+                    await response.write(chunk)
+            except ConnectionError:
+                # The reader has gone, and its request is about to be canceled for that.
+                raise asyncio.CancelledError from None
+            return response
 
     async def bulk(self, kind: BatchKind, request: web.Request) -> web.Response:
         """Do something to many."""
@@ -177,6 +184,7 @@ class OperationsViews:
             principal=principal,
             token=tokens[0],
             request_id=_request_id(request),
+            deadline=call.deadline,
         )
 
 

@@ -27,6 +27,7 @@ from gateway.engines.temporal import TemporalEngine
 from gateway.model import Endpoint, OperationAddress, Principal
 from gateway.protocol import CancelOperation, Headers, OperationStarted, StartOperation
 from gateway.registry import Registry
+from gateway.starts import Starts
 from gateway.telemetry import OTHER, Telemetry
 from gateway.tokens import TokenKey, TokenSealer
 from tests.unit.test_registry import loaded
@@ -105,12 +106,14 @@ class Jobs:
         self._telemetry = Telemetry.from_environment("test", {})
         sealer = TokenSealer([TokenKey(id="k", secret=bytes(32))])
         outcomes = Outcomes(sealer=sealer, polls=SharedPolls(1), telemetry=self._telemetry, draining=asyncio.Event())
+        self._starts = Starts()
         self._handlers = Handlers(
             sealer=sealer,
             callbacks=Callbacks(
                 sealer, DestinationPolicy([]), "https://g.test", self._telemetry, lifetime=timedelta(hours=1)
             ),
             outcomes=outcomes,
+            starts=self._starts,
             telemetry=self._telemetry,
             result_wait=timedelta(seconds=1),
             result_bytes=1000,
@@ -124,7 +127,7 @@ class Jobs:
         return started
 
     async def drain(self, seconds: float) -> None:
-        await self._handlers.drain(seconds)
+        await self._starts.drain(seconds)
 
     async def cancel(self, token: str) -> None:
         request = CancelOperation(service=_ADDRESS.service, operation=_ADDRESS.operation, token=token)
@@ -140,6 +143,7 @@ class Jobs:
             mounted=self._mounted,
             address=_ADDRESS,
             engine=self._engine,
+            time_limit=5,
             deadline=asyncio.get_running_loop().time() + 5,
         )
 
