@@ -91,3 +91,20 @@ async def readiness(stack: Stack, http: ClientSession) -> int:
     """What the readiness probe says."""
     async with http.get(f"{stack.gateway.admin_url}/readyz") as response:
         return response.status
+
+
+async def test_a_stream_of_events_ends_as_a_stream_when_temporal_goes_away(
+    own_stack: Stack, http: ClientSession
+) -> None:
+    """Its head has been sent: what follows is no second answer, but the end, after which a reader comes again."""
+    assert own_stack.temporal is not None
+    orders = Caller(http, own_stack.gateway.endpoint_url("orders"), own_stack.token())
+    token = (await orders.start(PROCESS, large_order())).token
+    about = {"Authorization": f"Bearer {orders.token}", "Nexus-Operation-Token": token}
+    async with http.get(f"{own_stack.gateway.url}/api/v1/operations/events", headers=about) as response:
+        assert b"id: 1.1\n" == await response.content.readline()
+        await own_stack.temporal.stop()
+        rest = await asyncio.wait_for(response.content.read(), 60)
+    assert b"HTTP/1.1" not in rest
+    assert b'"error"' not in rest
+    assert 200 == (await orders.start("orders.v1/quote", {"lines": [{"sku": "tea"}]})).status
