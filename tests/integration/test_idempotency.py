@@ -127,6 +127,22 @@ async def test_a_start_that_is_repeated_after_the_workflow_has_begun_another_run
     assert (200, 1) == ((result := await probe.result(COUNT, first.token)).status, result.json)
 
 
+async def test_a_start_that_begins_anew_is_not_said_to_be_the_first(
+    stack: Stack, probe: Caller, handlers: Client, same: dict[str, str]
+) -> None:
+    """Temporal has forgotten the request id of a chain that is over, and the handler lets what failed be repeated."""
+    api = OperationsApi(stack, probe)
+    counting = {"id": uuid.uuid4().hex}
+    first = await probe.start(COUNT, counting, headers=same)
+    await api.post("operations/signal/turn", first.token)
+    await eventually(lambda: runs(handlers, counting["id"]), lambda count: count == 2)
+    await api.post("operations/terminate", first.token)
+    again = await probe.start(COUNT, counting, headers=same)
+    assert first.token != again.token
+    assert "Nexus-Gateway-Replayed" not in again.headers
+    await api.post("operations/terminate", again.token)
+
+
 async def test_a_start_that_has_joined_a_workflow_is_one_start_too(
     stack: Stack, probe: Caller, handlers: Client, same: dict[str, str]
 ) -> None:

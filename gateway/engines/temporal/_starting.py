@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
@@ -89,7 +89,7 @@ class Starting:
         """
         if self._deduplicates():
             described = await describe_run(self.client, handle.id, handle.first_execution_run_id or "")
-            self._compare([origin_of(described.workflow_execution_info.memo, self.client)])
+            self._recognize(origin_of(described.workflow_execution_info.memo, self.client))
 
     async def continued_workflow(self, request: StartWorkflowInput) -> WorkflowHandle[Any, Any] | None:
         """What this very start has started before, where another is refused because of it; None if that is another's.
@@ -107,9 +107,9 @@ class Starting:
         except OperationNotFound:
             return None
         origin = origin_of(info.memo, self.client)
-        if origin is None or origin.scoped_request_id != self.origin.scoped_request_id:
+        if not self._is_mine(origin):
             return None
-        self._compare([origin])
+        self._recognize(origin)
         first = info.first_run_id or info.execution.run_id
         self.links.extend(nexus_links_of([link_to_event(self.client.namespace, request.id, first, _STARTED)]))
         return WorkflowHandle(
@@ -124,7 +124,7 @@ class Starting:
         """Whether an activity was there before, likewise. Raises as above."""
         if self._deduplicates():
             described = await describe_activity(self.client, handle.id, handle.run_id or "")
-            self._compare([origin_of(described.info.header, self.client)])
+            self._recognize(origin_of(described.info.header, self.client))
 
     async def examine_update(self, handle: WorkflowUpdateHandle[Any]) -> None:
         """Whether an update was there before, likewise. Raises as above."""
@@ -134,7 +134,7 @@ class Starting:
             except OperationNotFound:
                 # The workflow has refused it, of which its history tells nothing.
                 return
-            self._compare([origin_of(found.request.input.header, self.client)])
+            self._recognize(origin_of(found.request.input.header, self.client))
 
     def refused(self, error: RPCError) -> bool:
         """Whether a start was refused because an attribute has gone since it was looked up."""
@@ -146,15 +146,19 @@ class Starting:
     def _deduplicates(self) -> bool:
         return self.origin.request_id is not None and is_backing_start()
 
+    def _recognize(self, origin: Origin | None) -> None:
+        """Whether what the engine gave was begun by an earlier start with this request id. Raises as ``_compare``."""
+        self._compare([origin])
+        if self._is_mine(origin) and origin.start_id != self.origin.start_id:
+            self.notes.replayed = True
+
     def _compare(self, found: Sequence[Origin | None]) -> None:
-        for origin in found:
-            if origin is None or origin.scoped_request_id != self.origin.scoped_request_id:
-                continue
-            if origin.digest != self.origin.digest:
-                self.notes.reused = True
-                raise RequestIdReused
-            if origin.start_id != self.origin.start_id:
-                self.notes.replayed = True
+        if any(self._is_mine(origin) and origin.digest != self.origin.digest for origin in found):
+            self.notes.reused = True
+            raise RequestIdReused
+
+    def _is_mine(self, origin: Origin | None) -> TypeGuard[Origin]:
+        return origin is not None and origin.scoped_request_id == self.origin.scoped_request_id
 
 
 starting: ContextVar[Starting | None] = ContextVar("starting", default=None)
