@@ -148,11 +148,12 @@ async def test_a_start_that_has_joined_a_workflow_is_one_start_too(
 ) -> None:
     """However often it comes, and in whichever run the workflow is: the token is everybody's, and nothing is begun."""
     api = OperationsApi(stack, probe)
-    counting = {"id": uuid.uuid4().hex, "join": True}
+    workflow_id = uuid.uuid4().hex
+    counting = {"id": workflow_id, "join": True}
     first = await probe.start(COUNT, counting)
     joined = [await probe.start(COUNT, counting, headers=same) for _ in range(2)]
     await api.post("operations/signal/turn", first.token)
-    handle = handlers.get_workflow_handle(counting["id"])
+    handle = handlers.get_workflow_handle(workflow_id)
     await eventually(handle.describe, lambda found: found.run_id not in workflow_of(first))
     joined.append(await probe.start(COUNT, counting, headers=same))
     assert {first.token} == {answer.token for answer in joined}
