@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from gateway.app._bulk import bulk_places, bulk_plan
 from gateway.app._connections import clients_at
 from gateway.app._deliveries import delivering_places, delivery_plan, outbound
-from gateway.app._stopping import Stopping, cut_off_by
+from gateway.app._stopping import Stopping, cut_off_by, ended
 from gateway.engines.temporal import run_workers
 from gateway.settings import SettingsError
 
@@ -33,7 +33,12 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("gateway.background")
 
 _PAUSE_SECONDS: Final = 5.0
-_SECONDS_TO_UNWIND: Final = 1.0
+_DRAIN_SHARE: Final = 0.85
+
+
+def grace(settings: Settings) -> float:
+    """Seconds that workers have to end once the process is to stop; the rest is for what closes after them."""
+    return settings.limits.drain.total_seconds() * _DRAIN_SHARE
 
 
 class Background:
@@ -56,28 +61,20 @@ class Background:
         self._bulk = frozenset(bulk_places(settings))
 
     @asynccontextmanager
-    async def running(self, grace: float) -> AsyncIterator[None]:
+    async def running(self) -> AsyncIterator[None]:
         """Work while the block runs; at its end, finish what is under way if ``stop`` is set.
 
-        That has ``grace`` seconds since ``stop``: an engine that has fallen silent holds up nobody's end.
+        For that there is the ``grace`` since ``stop``: an engine that has fallen silent holds up nobody's end.
         """
-        task, time_is_up = asyncio.create_task(self.run()), asyncio.create_task(self._after_stop(grace))
+        task = asyncio.create_task(self.run())
+        ending = asyncio.create_task(ended(task, self._stop, grace(self._settings)))
         try:
             yield
         finally:
             if not self._stop.is_set():
                 # Something else went wrong, and nobody will say stop.
                 task.cancel()
-            await asyncio.wait({task, time_is_up}, return_when=asyncio.FIRST_COMPLETED)
-            if not task.done():
-                _logger.warning("what waits was still worked on when it was time to stop")
-            for each in (task, time_is_up):
-                each.cancel()
-            await asyncio.wait({task, time_is_up}, timeout=_SECONDS_TO_UNWIND)
-
-    async def _after_stop(self, seconds: float) -> None:
-        await self._stop.wait()
-        await asyncio.sleep(seconds)
+            await asyncio.wait({ending})
 
     async def run(self) -> None:
         """Work until ``stop``."""

@@ -36,8 +36,6 @@ _logger = logging.getLogger("gateway")
 _REQUESTS_SHARE = 0.7
 _STARTS_SHARE = 0.05
 _ADMIN_SHARE = 0.05
-# Since the signal, as what goes on in the background ends beside the requests.
-_BACKGROUND_SHARE = 0.85
 
 
 async def serve(
@@ -95,7 +93,7 @@ async def _listening(
                 serve_on(_admin(core, watch, live), sockets.admin, drain=drain * _ADMIN_SHARE)
             )
         background = Background(settings, environ, telemetry, core.outbound.courier, core.draining)
-        await stack.enter_async_context(background.running(drain * _BACKGROUND_SHARE))
+        await stack.enter_async_context(background.running())
         # Last in, first out: the public listener closes while everything behind it still works.
         stack.push_async_callback(core.starts.drain, drain * _STARTS_SHARE)
         tls = None if certificate is None else certificate.context

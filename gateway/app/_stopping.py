@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
 _STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+_SECONDS_TO_UNWIND: Final = 1.0
+
+_logger = logging.getLogger("gateway")
 
 
 class Stopping(Exception):
@@ -56,3 +60,26 @@ async def cut_off_by(stop: asyncio.Event) -> AsyncIterator[None]:
         if not limit.expired():
             raise
         raise Stopping from None
+
+
+async def ended(work: asyncio.Future[Any], stop: asyncio.Event, grace: float) -> bool:
+    """Wait for the end of ``work``, but for no longer than ``grace`` seconds after ``stop`` is set; whether it ended.
+
+    What has not ended then is canceled and left behind: workers hear of it and go on waiting for a silent server.
+    """
+    overdue = asyncio.create_task(_after(stop, grace))
+    try:
+        await asyncio.wait({work, overdue}, return_when=asyncio.FIRST_COMPLETED)
+        if work.done():
+            return True
+        _logger.warning("workers had not ended when it was time to stop")
+        work.cancel()
+        await asyncio.wait({work}, timeout=_SECONDS_TO_UNWIND)
+        return False
+    finally:
+        overdue.cancel()
+
+
+async def _after(stop: asyncio.Event, seconds: float) -> None:
+    await stop.wait()
+    await asyncio.sleep(seconds)

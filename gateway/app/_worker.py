@@ -7,11 +7,11 @@ from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from gateway.app._background import background_alone
+from gateway.app._background import background_alone, grace
 from gateway.app._connections import clients_at
 from gateway.app._observing import observed
 from gateway.app._plugins import load_plugins
-from gateway.app._stopping import Stopping, cut_off_by, stop_signals
+from gateway.app._stopping import Stopping, cut_off_by, ended, stop_signals
 from gateway.engines.temporal import WorkerPlan, run_workers
 from gateway.settings import endpoints
 
@@ -43,7 +43,9 @@ async def work(settings: Settings, environ: Mapping[str, str]) -> None:
                     found = await stack.enter_async_context(connecting)
                 clients = {namespace: client for (_, namespace), client in found.items()}
                 runs.append(partial(run_workers, clients, plans, stop))
-            await asyncio.gather(*(run() for run in runs))
+            working = asyncio.gather(*(run() for run in runs))
+            if await ended(working, stop, grace(settings)):
+                working.result()
 
 
 def worker_plans(mounted: Sequence[Endpoint], plugins: Sequence[LoadedPlugin]) -> tuple[WorkerPlan, ...]:
