@@ -10,61 +10,26 @@ from gateway.settings._border import (
     token_minter,
     trace_policies,
 )
+from gateway.settings._endpoints import EndpointSettings, EngineSettings, TlsSettings
 from gateway.settings._faults import SettingsError
 from gateway.settings._loading import load_document, load_settings
-from gateway.settings._models import (
-    AccessSettings,
-    AllowRuleSettings,
-    AuditSettings,
-    BulkSettings,
-    CallbackRuleSettings,
-    CallbackSettings,
-    DeliverySettings,
-    EndpointSettings,
-    EngineSettings,
-    IssuerSettings,
-    KeyRefreshSettings,
-    LimitSettings,
-    ListenerTlsSettings,
-    RuleSettings,
-    ServerSettings,
-    Settings,
-    SigningKeySettings,
-    TelemetrySettings,
-    TlsSettings,
-    TokenKeySettings,
-    TokenSettings,
-)
+from gateway.settings._models import Settings
 from gateway.settings._schema import settings_schema
 from gateway.settings._selectors import Section
+from gateway.settings._server import LimitSettings, ListenerTlsSettings
 from gateway.settings._values import ConfigPath, Name, parse_duration
 
 __all__ = (
-    "AccessSettings",
-    "AllowRuleSettings",
-    "AuditSettings",
-    "BulkSettings",
-    "CallbackRuleSettings",
-    "CallbackSettings",
     "ConfigPath",
-    "DeliverySettings",
     "EndpointSettings",
     "EngineSettings",
-    "IssuerSettings",
-    "KeyRefreshSettings",
     "LimitSettings",
     "ListenerTlsSettings",
     "Name",
-    "RuleSettings",
     "Section",
-    "ServerSettings",
     "Settings",
     "SettingsError",
-    "SigningKeySettings",
-    "TelemetrySettings",
     "TlsSettings",
-    "TokenKeySettings",
-    "TokenSettings",
     "endpoints",
     "issuer_policies",
     "load_document",

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gateway.model import TraceContext
-    from gateway.settings._models import EndpointSettings, IssuerSettings, RuleSettings, Settings
+    from gateway.settings._endpoints import EndpointSettings, RuleSettings
+    from gateway.settings._issuers import IssuerSettings
+    from gateway.settings._models import Settings
 
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
 
