@@ -172,6 +172,13 @@ class Access:
             raise ApiError("PERMISSION_DENIED", f"the caller may not {verb} this operation")
         return Target(principal=principal, mounted=mounted, engine=self.engine_of(mounted), chosen=chosen)
 
+    def only_target(self, asker: Asker, principal: Principal, token: str, verb: Verb) -> Target:
+        """``target`` for a request on one operation, whose span is then named by it. Raises as that does."""
+        target = self.target(asker, principal, token, verb)
+        address = target.address
+        asker.span.name(address.endpoint, address.service, address.operation)
+        return target
+
     def holds_still(self, target: Target, verb: Verb) -> bool:
         """Whether the caller may go on with what it was let begin: its token still counts, and a rule still lets it."""
         decision = self._decide(target.principal, target.mounted, target.address, verb, target.owner)

@@ -50,7 +50,7 @@ class Actions:
 
     async def describe(self, request: Request) -> Mapping[str, Any]:
         """The operation from near."""
-        target = self._access.target(request.asker, request.principal, request.token, Verb.DESCRIBE)
+        target = self._access.only_target(request.asker, request.principal, request.token, Verb.DESCRIBE)
         details = await target.engine.operations.describe(target.mounted.endpoint, target.engine_token)
         if not target.mounted.endpoint.links:
             details = replace(details, links=())
@@ -61,29 +61,29 @@ class Actions:
 
     async def cancel(self, request: Request) -> Mapping[str, Any]:
         """Ask it to end; its state then."""
-        target = self._access.target(request.asker, request.principal, request.token, Verb.CANCEL)
+        target = self._access.only_target(request.asker, request.principal, request.token, Verb.CANCEL)
         status = await target.engine.operations.cancel(target.mounted.endpoint, target.engine_token)
         return {"token": request.token, "state": status.value}
 
     async def terminate(self, request: Request, reason: str) -> Mapping[str, Any]:
         """End it; its state then."""
-        target = self._access.target(request.asker, request.principal, request.token, Verb.TERMINATE)
+        target = self._access.only_target(request.asker, request.principal, request.token, Verb.TERMINATE)
         status = await target.engine.operations.terminate(target.mounted.endpoint, target.engine_token, reason)
         return {"token": request.token, "state": status.value}
 
     async def retry(self, request: Request) -> Mapping[str, Any]:
         """Start it once more with its input; the new one's token and state."""
-        target = self._access.target(request.asker, request.principal, request.token, Verb.RETRY)
+        target = self._access.only_target(request.asker, request.principal, request.token, Verb.RETRY)
         return await self._starts.finish(self._repeated(request, target, retry=True), request.deadline)
 
     async def clone(self, request: Request) -> Mapping[str, Any]:
         """Start another one with its input; the new one's token and state."""
-        target = self._access.target(request.asker, request.principal, request.token, Verb.START)
+        target = self._access.only_target(request.asker, request.principal, request.token, Verb.START)
         return await self._starts.finish(self._repeated(request, target, retry=False), request.deadline)
 
     async def speak(self, request: Request, kind: ExposedKind, name: str, body: Content | None) -> Content | None:
         """Send it a declared signal, update or query, and return what it answers; None for a signal."""
-        target = self._access.target(request.asker, request.principal, request.token, _VERBS[kind])
+        target = self._access.only_target(request.asker, request.principal, request.token, _VERBS[kind])
         exposed = _exposed(target, kind, name)
         argument = await self._argument(target, exposed, body)
         operations, endpoint, token = target.engine.operations, target.mounted.endpoint, target.engine_token

@@ -38,7 +38,7 @@ class Events:
         Raises:
             ApiError: 404, 403, 400 for an id that is none, 429 where too many streams are open.
         """
-        target = self._access.target(request.asker, request.principal, request.token, Verb.DESCRIBE)
+        target = self._access.only_target(request.asker, request.principal, request.token, Verb.DESCRIBE)
         if last_event_id is not None and not _is_id(last_event_id):
             raise invalid("Last-Event-ID", "is not the id of an event of this stream")
         if self._open >= self._limit:

@@ -133,7 +133,7 @@ async def test_what_is_started_once_more_is_in_the_trace_of_the_request_for_it(
         assert 424 == (await orders.result(PROCESS, token)).status
     spans = await whole_trace(stack, trace_id, "the caller", "RunActivity:charge_card", "CompleteWorkflow:Order")
     for name in ("RunWorkflow:Order", "RunActivity:charge_card", "CompleteWorkflow:Order"):
-        assert "the caller" == ancestry(spans, name)[-1]
+        assert [f"nexus.{action} {PROCESS}", "the caller"] == ancestry(spans, name)[-2:]
 
 
 async def test_a_server_span_says_where_its_request_went_and_how_it_ended(stack: Stack, orders: Caller) -> None:
