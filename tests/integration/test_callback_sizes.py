@@ -20,13 +20,13 @@ from tests.integration.another_gateway import another_gateway
 from tests.integration.callback_receiver import Receiver, receiving, status
 from tests.integration.caller import JSON, Caller
 from tests.integration.calling_workflow import Call, CallingWorkflow, Value
-from tests.integration.test_callback_delivery import GREET, WAIT, greet, to, wait_for_end
+from tests.integration.test_callback_delivery import WAIT, greet, to, wait_for_end
 from tests.integration.test_callback_outages import caller_at
 from tests.integration.test_callback_trust import naming, seal_of
 
 MAKE = "large.v1/make"
 ALMOST_TOO_MUCH = 2_080_000
-"""Bytes: just below what Temporal takes for one payload, and more than it takes together with all that a delivery needs."""
+"""Bytes: just below what Temporal takes for one payload, and more than it takes with all that a delivery needs."""
 
 
 @pytest_asyncio.fixture
