@@ -65,6 +65,9 @@ class Background:
         """Work while the block runs; at its end, finish what is under way if ``stop`` is set.
 
         For that there is the ``grace`` since ``stop``: an engine that has fallen silent holds up nobody's end.
+
+        Raises:
+            LeftBehind: that was not enough.
         """
         task = asyncio.create_task(self.run())
         ending = asyncio.create_task(ended(task, self._stop, grace(self._settings)))
@@ -75,6 +78,7 @@ class Background:
                 # Something else went wrong, and nobody will say stop.
                 task.cancel()
             await asyncio.wait({ending})
+        ending.result()
 
     async def run(self) -> None:
         """Work until ``stop``."""

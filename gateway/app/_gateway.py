@@ -49,6 +49,7 @@ async def serve(
         SettingsError: the configuration asks for what cannot be had.
         PluginError: a plugin does not load.
         RegistryError: an endpoint lists a service that no plugin offers.
+        LeftBehind: a worker did not end when it was time to stop; everything else has.
     """
     with stop_signals() as stop:
         async with (

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import socket
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gateway.app._core import Sockets
 from gateway.app._gateway import serve
+from gateway.app._stopping import LeftBehind
 from gateway.app._worker import work
 from gateway.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Coroutine, Mapping
     from types import FrameType
 
     from gateway.app._live import ConfigSource
@@ -45,8 +47,7 @@ def run(
         if children:
             return _supervise(children)
     sockets = Sockets(public=public, admin=admins[mine], own_addresses=own_addresses)
-    asyncio.run(serve(settings, environ, sockets, source))
-    return 0
+    return _run(serve(settings, environ, sockets, source))
 
 
 def run_worker(settings: Settings, environ: Mapping[str, str]) -> int:
@@ -55,7 +56,17 @@ def run_worker(settings: Settings, environ: Mapping[str, str]) -> int:
     Raises:
         SettingsError, PluginError: as ``work``.
     """
-    asyncio.run(work(settings, environ))
+    return _run(work(settings, environ))
+
+
+def _run(main: Coroutine[Any, Any, None]) -> int:
+    try:
+        asyncio.run(main)
+    except LeftBehind:
+        # Everything of ours is closed. The interpreter's own end would wait for the SDK's threads, which wait for a
+        # server that may never answer.
+        logging.shutdown()
+        os._exit(0)
     return 0
 
 

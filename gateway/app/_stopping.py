@@ -21,6 +21,10 @@ class Stopping(Exception):
     """What was under way was cut off, because the process is to stop."""
 
 
+class LeftBehind(Exception):
+    """Workers have not ended in time; the SDK's threads are still at it."""
+
+
 @contextmanager
 def stop_signals() -> Iterator[asyncio.Event]:
     """An event that SIGTERM and SIGINT set."""
@@ -62,22 +66,24 @@ async def cut_off_by(stop: asyncio.Event) -> AsyncIterator[None]:
         raise Stopping from None
 
 
-async def ended(work: asyncio.Future[Any], stop: asyncio.Event, grace: float) -> bool:
-    """Wait for the end of ``work``, but for no longer than ``grace`` seconds after ``stop`` is set; whether it ended.
+async def ended(work: asyncio.Future[Any], stop: asyncio.Event, grace: float) -> None:
+    """Wait for the end of ``work``, but for no longer than ``grace`` seconds after ``stop`` is set.
 
-    What has not ended then is canceled and left behind: workers hear of it and go on waiting for a silent server.
+    Raises:
+        LeftBehind: it has not ended by then; it is canceled, but workers hear of that and go on waiting.
     """
     overdue = asyncio.create_task(_after(stop, grace))
     try:
         await asyncio.wait({work, overdue}, return_when=asyncio.FIRST_COMPLETED)
-        if work.done():
-            return True
-        _logger.warning("workers had not ended when it was time to stop")
-        work.cancel()
-        await asyncio.wait({work}, timeout=_SECONDS_TO_UNWIND)
-        return False
     finally:
         overdue.cancel()
+    if work.done():
+        return
+    _logger.warning("workers had not ended when it was time to stop")
+    work.cancel()
+    # What comes of it is of no interest, but has to be looked at.
+    await asyncio.wait({asyncio.gather(work, return_exceptions=True)}, timeout=_SECONDS_TO_UNWIND)
+    raise LeftBehind
 
 
 async def _after(stop: asyncio.Event, seconds: float) -> None:

@@ -29,6 +29,7 @@ async def work(settings: Settings, environ: Mapping[str, str]) -> None:
     Raises:
         SettingsError: an engine cannot be reached or its options do not fit.
         PluginError: a plugin does not load.
+        LeftBehind: a worker did not end when it was time to stop.
     """
     with stop_signals() as stop, suppress(Stopping):
         async with observed(settings, environ) as telemetry, AsyncExitStack() as stack:
@@ -44,8 +45,8 @@ async def work(settings: Settings, environ: Mapping[str, str]) -> None:
                 clients = {namespace: client for (_, namespace), client in found.items()}
                 runs.append(partial(run_workers, clients, plans, stop))
             working = asyncio.gather(*(run() for run in runs))
-            if await ended(working, stop, grace(settings)):
-                working.result()
+            await ended(working, stop, grace(settings))
+            working.result()
 
 
 def worker_plans(mounted: Sequence[Endpoint], plugins: Sequence[LoadedPlugin]) -> tuple[WorkerPlan, ...]:

@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 _RETRIES = RetryConfig(initial_interval_millis=50, max_interval_millis=500, max_elapsed_time_millis=1500, max_retries=4)
 
 # The SDK's threads hand answers to the interpreter. One that does so while the interpreter goes down aborts the process
-# (seen with temporalio 1.35: in half of the exits right after a call), and there is nothing to wait for but time.
+# (seen with temporalio 1.35: in half of the exits right after a call) or never lets it go, and there is nothing to wait
+# for but time. A call that was canceled is no exception.
 _SETTLE_SECONDS = 0.3
 
 
@@ -61,21 +62,21 @@ async def connected(
         ValueError: the options do not fit together, such as a certificate without its key.
         RuntimeError: not lazy, and the server cannot be reached.
     """
-    first = await Client.connect(
-        options.address,
-        api_key=options.api_key,
-        tls=options.tls,
-        data_converter=pydantic_data_converter,
-        interceptors=[TracingInterceptor(tracer), _RunPinning()],
-        retry_config=_RETRIES,
-        lazy=lazy,
-    )
-    clients = {}
-    for name in namespaces:
-        config = first.config()
-        config["namespace"] = name
-        clients[name] = Client(**config)
     try:
+        first = await Client.connect(
+            options.address,
+            api_key=options.api_key,
+            tls=options.tls,
+            data_converter=pydantic_data_converter,
+            interceptors=[TracingInterceptor(tracer), _RunPinning()],
+            retry_config=_RETRIES,
+            lazy=lazy,
+        )
+        clients = {}
+        for name in namespaces:
+            config = first.config()
+            config["namespace"] = name
+            clients[name] = Client(**config)
         yield clients
     finally:
         await asyncio.sleep(_SETTLE_SECONDS)
