@@ -184,16 +184,21 @@ def _those_about(rules: Iterable[Rule], address: OperationAddress) -> tuple[Rule
 
 
 def _about(service: str, kind: str, rules: Iterable[Rule]) -> list[ServiceRule]:
-    compiled = (_compiled(f"{kind}.{index}", rule, service) for index, rule in enumerate(rules))
+    denies = kind == "deny"
+    compiled = (_compiled(f"{kind}.{index}", rule, service, denies=denies) for index, rule in enumerate(rules))
     return [rule for rule in compiled if not rule.operations.empty]
 
 
 def _stopped(service: str, stops: Iterable[tuple[int, Stop]]) -> list[ServiceRule]:
-    compiled = (_compiled(f"stops.{index}", stop.rule, service, stop) for index, stop in stops)
+    compiled = (_compiled(f"stops.{index}", stop.rule, service, denies=True, stop=stop) for index, stop in stops)
     return [rule for rule in compiled if not rule.operations.empty]
 
 
-def _compiled(name: str, rule: Rule, service: str, stop: Stop | None = None) -> ServiceRule:
+def _compiled(name: str, rule: Rule, service: str, *, denies: bool, stop: Stop | None = None) -> ServiceRule:
+    verbs = ALL_VERBS if rule.verbs is None else rule.verbs
+    if denies and Verb.START in verbs:
+        # What may not be started may not be started once more either.
+        verbs |= {Verb.RETRY}
     return ServiceRule(
         name=name,
         issuers=texts(rule.issuers),
@@ -201,7 +206,7 @@ def _compiled(name: str, rule: Rule, service: str, stop: Stop | None = None) -> 
         subjects=texts(rule.subjects),
         claims=tuple(ClaimRule(path, texts(globs)) for path, globs in (rule.claims or {}).items()),
         operations=_operations(rule, service),
-        verbs=ALL_VERBS if rule.verbs is None else rule.verbs,
+        verbs=verbs,
         across_tenants=rule.verbs_across_tenants,
         shadow=rule.shadow,
         # What is stopped for now is still there: whoever may see it is told so.

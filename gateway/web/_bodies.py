@@ -43,6 +43,8 @@ async def read_object(request: web.Request, limit: int, *known: str) -> dict[str
         return {}
     try:
         value = json.loads(body)
+        # Half a surrogate pair is no text that could be passed on.
+        json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise invalid("body", "is not valid JSON") from None
     if not isinstance(value, dict):

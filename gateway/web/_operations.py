@@ -52,7 +52,8 @@ class OperationsViews:
         router.add_get(base, self.list, name="list")
         router.add_get(f"{base}/count", self.count, name="count")
         router.add_get(f"{base}/describe", self.describe, name="describe")
-        router.add_get(f"{base}/events", self.events, name="events")
+        # Without HEAD: a stream would follow its headers.
+        router.add_get(f"{base}/events", self.events, name="events", allow_head=False)
         router.add_post(f"{base}/cancel", self.cancel, name="cancel")
         router.add_post(f"{base}/terminate", self.terminate, name="terminate")
         router.add_post(f"{base}/retry", self.retry, name="retry")

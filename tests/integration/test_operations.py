@@ -3,6 +3,7 @@
 import asyncio
 import re
 import uuid
+from urllib.parse import urlsplit
 
 import pytest
 from aiohttp import ClientSession
@@ -350,12 +351,40 @@ async def test_every_error_has_the_one_form(stack: Stack, orders: Caller, http: 
         (somebody, "GET", "operations?colour=red", 400, "INVALID_ARGUMENT"),
         (somebody, "GET", "nowhere", 404, "NOT_FOUND"),
         (somebody, "DELETE", "operations", 405, "UNIMPLEMENTED"),
+        (somebody, "PUT", "operations/events", 405, "UNIMPLEMENTED"),
     ]:
         answer = await caller.request(method, path)
         assert (status, code) == (answer.status, answer.json["error"]["code"]), path
         assert {"code", "message", "details"} == set(answer.json["error"])
         assert "application/json" == answer.headers["Content-Type"]
         assert (status == 401) == ("WWW-Authenticate" in answer.headers)
+
+
+async def test_a_head_of_a_stream_is_refused_and_no_stream_follows(stack: Stack, orders: Caller, mark: str) -> None:
+    """What comes behind the headers of an answer to HEAD would be taken for the next answer."""
+    started = await orders.start(PROCESS, large_order(order_id=mark))
+    head = (
+        f"HEAD /api/v1/operations/events HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {stack.token()}\r\n"
+        f"Nexus-Operation-Token: {started.token}\r\nConnection: close\r\n\r\n"
+    )
+    reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(stack.gateway.url).port)
+    writer.write(head.encode())
+    answer = await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 405 ")
+    assert answer.endswith(b"\r\n\r\n")
+
+
+async def test_a_body_that_is_no_unicode_is_refused(orders: Caller, api: OperationsApi, mark: str) -> None:
+    started = await orders.start(PROCESS, large_order(order_id=mark))
+    for path, body in [
+        ("operations/terminate", {"reason": "\ud800"}),
+        ("operations/bulk-terminate", {"reason": "\ud800", "tokens": [started.token]}),
+        ("operations/bulk-cancel", {"filter": {"query": "\ud800"}}),
+    ]:
+        answer = await api.post(path, started.token if path.endswith("/terminate") else None, body)
+        assert (400, "INVALID_ARGUMENT") == (answer.status, answer.json["error"]["code"])
+    assert "running" == (await api.described(started.token))["state"]
 
 
 async def test_only_a_fault_of_the_gateways_counts_as_one(

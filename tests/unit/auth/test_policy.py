@@ -125,6 +125,14 @@ def test_a_stop_is_a_refusal_or_where_it_says_so_a_pause() -> None:
     assert decide([EVERYBODY], address=OperationAddress("orders", "orders.v1", "other"), stops=[of_operation]).allowed
 
 
+def test_what_may_not_be_started_may_not_be_retried_either() -> None:
+    of_start = Rule(verbs=frozenset({Verb.START}), operations=("*",))
+    for deny, stops in ([of_start], []), ([], [Stop(rule=of_start)]):
+        assert not decide([EVERYBODY], deny, verb=Verb.RETRY, stops=stops).allowed
+        assert decide([EVERYBODY], deny, verb=Verb.CANCEL, stops=stops).allowed
+    assert not decide([of_start], verb=Verb.RETRY).allowed
+
+
 def test_a_stop_of_everything_hides_nothing_from_those_who_may_see_it() -> None:
     """Unlike a deny rule: a 404 would end for good what is only put off."""
     everything = Rule(operations=("*",))
