@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hmac
 import re
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -165,6 +166,18 @@ class TokenSealer:
             raise InvalidToken from None
         return _decode(opened)
 
+    def keyed_digest(self, purpose: str, parts: Iterable[str], *, key_id: str) -> str:
+        """What stands for ``parts`` and cannot be worked out without this key: 32 hexadecimal digits.
+
+        Raises:
+            LookupError: when there is no key of that id.
+        """
+        if key_id not in self._keys:
+            raise LookupError(f"there is no token key {key_id}")
+        # HMAC-SHA256 (RFC 2104).
+        key = self._derived(key_id, f"digest of {purpose}", sha256().digest_size)
+        return hmac.digest(key, _joined(_bytes(part) for part in parts), sha256)[:_DIGEST_BYTES].hex()
+
     def seal_operation(
         self, tenant: Tenant, address: OperationAddress, engine_token: str, *, key_id: str | None = None
     ) -> str:
@@ -245,10 +258,12 @@ class TokenSealer:
     def _cipher(self, key_id: str, purpose: str) -> AESSIV:
         cipher = self._ciphers.get((key_id, purpose))
         if cipher is None:
-            info = b"nexus-gateway " + _VERSION.encode() + b" " + purpose.encode()
-            derive = HKDF(algorithm=SHA512(), length=_SIV_KEY_BYTES, salt=None, info=info)
-            cipher = self._ciphers[key_id, purpose] = AESSIV(derive.derive(self._keys[key_id].secret))
+            cipher = self._ciphers[key_id, purpose] = AESSIV(self._derived(key_id, purpose, _SIV_KEY_BYTES))
         return cipher
+
+    def _derived(self, key_id: str, purpose: str, length: int) -> bytes:
+        info = b"nexus-gateway " + _VERSION.encode() + b" " + purpose.encode()
+        return HKDF(algorithm=SHA512(), length=length, salt=None, info=info).derive(self._keys[key_id].secret)
 
 
 def digest_of(address: OperationAddress) -> str:

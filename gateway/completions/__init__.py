@@ -9,7 +9,7 @@ from gateway.completions._lanes import Lanes
 from gateway.completions._own_addresses import OwnAddresses
 from gateway.completions._relay import COMPLETION_BYTES, Relay
 from gateway.completions._sender import Attempt, LookUp, Report, Sender
-from gateway.completions._shipments import Envelopes, Shipment, delivery_id
+from gateway.completions._shipments import Envelopes, Shipment
 from gateway.completions._signing import (
     CALLBACK_KEYS_PATH,
     SEED_BYTES,
@@ -46,7 +46,6 @@ __all__ = (
     "Signer",
     "SigningKey",
     "address_fault",
-    "delivery_id",
     "derived_signing_keys",
     "header_fault",
     "parse_address",

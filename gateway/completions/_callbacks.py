@@ -15,7 +15,6 @@ from nexusrpc import HandlerError, HandlerErrorType
 
 from gateway.completions._callback_headers import MAX_CALLBACK_HEADERS, header_fault
 from gateway.completions._destinations import DestinationRefused
-from gateway.completions._shipments import delivery_id
 from gateway.model import OperationAddress, Tenant
 from gateway.tokens import InvalidToken, TokenTooLong
 
@@ -33,6 +32,7 @@ CALLBACK_PATH: Final = "/nexus/callback"
 
 SEAL_HEADER: Final = "nexus-gateway-callback"
 _PURPOSE: Final = "callback"
+_ID: Final = "delivery"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,14 +126,18 @@ class Callbacks:
         issuer, namespace, endpoint, service, operation, request_id, expires, url, headers, traceparent = fields
         if int(expires) < self._clock():
             raise InvalidToken
+        # Keyed, for a delivery that waits goes by it among the workflows of every tenant: who could work it out could
+        # have its own workflow there first. With the key of the seal, so that it stays the same after a rotation.
+        key_id = self._sealer.key_id_of(seal)
+        parts = (issuer, namespace, endpoint, service, operation, request_id, url)
         return Delivery(
-            id=delivery_id((issuer, namespace, endpoint, service, operation, request_id, url)),
+            id=f"ngd_{self._sealer.keyed_digest(_ID, parts, key_id=key_id)}",
             tenant=Tenant(issuer, namespace),
             address=OperationAddress(endpoint, service, operation),
             url=url,
             headers=json.loads(headers),
             traceparent=traceparent,
-            key_id=self._sealer.key_id_of(seal),
+            key_id=key_id,
             registered={SEAL_HEADER: seal},
         )
 

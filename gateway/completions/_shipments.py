@@ -6,7 +6,6 @@ headers hold secrets, so what is stored is encrypted with the token keys and bou
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import zlib
@@ -22,7 +21,7 @@ from gateway.model import OperationAddress, Tenant
 from gateway.tokens import InvalidToken
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from gateway.tokens import TokenKey
 
@@ -46,15 +45,6 @@ class Shipment:
     headers: tuple[tuple[str, str], ...] = field(repr=False)
     body: bytes = field(repr=False)
     hops: int = 0
-
-
-def delivery_id(parts: Iterable[str]) -> str:
-    """The id of a delivery, the same for every attempt and every repetition of the same completion."""
-    digest = hashlib.sha256()
-    for part in parts:
-        data = part.encode("utf-8", "surrogatepass")
-        digest.update(len(data).to_bytes(4, "big") + data)
-    return f"ngd_{digest.hexdigest()[:32]}"
 
 
 class Envelopes:

@@ -47,7 +47,7 @@ class DeliveryQueue(Protocol):
 
         Raises:
             ParcelTooLarge: nor is there any use in trying again.
-            EngineUnavailable: nothing is known to be kept.
+            EngineUnavailable: nothing is known to be kept, or something else is there under its id.
         """
         ...
 

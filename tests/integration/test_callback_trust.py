@@ -16,8 +16,9 @@ from temporalio.nexus._token import OperationToken, OperationTokenType
 from temporalio.worker import Worker
 
 from gateway.devstack import HANDLER_NAMESPACE, Stack, TemporalServer
+from gateway.engines.temporal import TemporalDeliveryBook
 from tests.integration.another_gateway import another_gateway
-from tests.integration.callback_receiver import Receiver, receiving
+from tests.integration.callback_receiver import Receiver, receiving, status
 from tests.integration.caller import JSON, Caller
 from tests.integration.calling_workflow import Call, CallingWorkflow, Value
 from tests.integration.test_callback_delivery import GREET, WAIT, to, wait_for_end
@@ -108,6 +109,26 @@ async def test_a_replayed_completion_is_the_same_delivery(
     for name in ("webhook-id", "Nexus-Operation-Token", "Nexus-Operation-State"):
         assert first.headers[name] == second.headers[name]
     assert token == second.headers["Nexus-Operation-Token"]
+
+
+async def test_what_has_a_deliverys_id_and_is_none_takes_no_completion_in(
+    stack: Stack, probe: Caller, receiver: Receiver, handlers: Client, http: ClientSession
+) -> None:
+    """Neither while it runs nor when it has ended: the completion comes again until it is delivered."""
+    workflow_id = uuid.uuid4().hex
+    await wait_for_end(probe, receiver.url("taken"), workflow_id)
+    seal = await seal_of(handlers, workflow_id)
+    assert 200 == await post(http, stack, seal)
+    [arrival] = receiver.at("taken")
+    taken = arrival.headers["webhook-id"]
+    await probe.start(WAIT, {"id": taken})
+    receiver.answers["taken"] = status(500)
+    assert 503 == await post(http, stack, seal)
+    await handlers.get_workflow_handle(taken).terminate("for a test")
+    assert 503 == await post(http, stack, seal)
+    assert await TemporalDeliveryBook(handlers).show(taken) is None
+    receiver.answers.clear()
+    assert 200 == await post(http, stack, seal)
 
 
 async def test_a_completion_that_goes_in_circles_ends(

@@ -259,3 +259,20 @@ def test_whatever_its_owner_is_called_it_has_a_token() -> None:
     token = SEALER.seal_anothers_operation(TENANT, ADDRESS, "x" * 3000, owner)
     opened = SEALER.open_any_operation(token, TENANT)
     assert ("x" * 3000, owner) == (opened.engine_token, opened.owner)
+
+
+def test_a_keyed_digest_is_of_its_key_its_purpose_and_its_parts() -> None:
+    sealer = TokenSealer([NEW, OLD])
+    assert SEALER.keyed_digest("delivery", ["a", "b"], key_id="old") == sealer.keyed_digest(
+        "delivery", ["a", "b"], key_id="old"
+    )
+    asked = [("delivery", parts) for parts in (["a", "b"], ["ab"], ["ab", ""], ["", "ab"], ["a", "b", ""])]
+    digests = {
+        sealer.keyed_digest(purpose, parts, key_id=key_id)
+        for purpose, parts in (*asked, ("other", ["a", "b"]))
+        for key_id in ("old", "new")
+    }
+    assert 12 == len(digests)
+    assert {32} == {len(digest) for digest in digests}
+    with pytest.raises(LookupError):
+        SEALER.keyed_digest("delivery", [], key_id="new")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, cast
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
     from gateway.engines._deliveries import Parcel
     from gateway.model import Endpoint
+
+_logger = logging.getLogger("gateway.engines.temporal")
 
 _TAKE: Final = timedelta(seconds=4)
 _LOOK: Final = timedelta(seconds=10)
@@ -68,7 +71,10 @@ class TemporalDeliveries:
         self._terms = terms
 
     async def take(self, endpoint: Endpoint, parcel: Parcel) -> None:
-        """Start the parcel's workflow; its id is the parcel's, so that a repeated hand-over is the same workflow."""
+        """Start the parcel's workflow; its id is the parcel's, so that a repeated hand-over is the same workflow.
+
+        What has taken up that id and is no delivery has not taken the parcel in: it is as if the engine were away.
+        """
         if len(parcel.envelope) > _ENVELOPE_BYTES:
             raise ParcelTooLarge
         client = self._clients[self._place or (endpoint.engine, endpoint.namespace)]
@@ -84,21 +90,7 @@ class TemporalDeliveries:
             attempt_timeout=self._terms.attempt_timeout.total_seconds() + 5,
         )
         try:
-            await client.start_workflow(
-                WORKFLOW,
-                args=[order, parcel.envelope],
-                id=parcel.id,
-                task_queue=self._terms.task_queue,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                memo=dict(parcel.about),
-                start_delay=parcel.delay or None,
-                static_summary=f"{parcel.about.get('service', '')}/{parcel.about.get('operation', '')}",
-                rpc_timeout=_TAKE,
-            )
-        except WorkflowAlreadyStartedError:
-            # It was handed over before and has ended since: the engine repeats itself.
-            return
+            there = await self._started(client, order, parcel)
         except RPCError as error:
             # A server that was told to take less names no other status for it.
             too_large = error.status is RPCStatusCode.INVALID_ARGUMENT
@@ -107,6 +99,29 @@ class TemporalDeliveries:
             if _failures.is_connection_error(error):
                 raise EngineUnavailable from error
             raise
+        if there != WORKFLOW:
+            _logger.error("a workflow of another type has the id of a delivery, which cannot be kept: %s", parcel.id)
+            raise EngineUnavailable
+
+    async def _started(self, client: Client, order: Order, parcel: Parcel) -> str:
+        """The type of the workflow that there is under the parcel's id now: just started, or there before."""
+        try:
+            await client.start_workflow(
+                WORKFLOW,
+                args=[order, parcel.envelope],
+                id=parcel.id,
+                task_queue=self._terms.task_queue,
+                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                memo=dict(parcel.about),
+                start_delay=parcel.delay or None,
+                static_summary=f"{parcel.about.get('service', '')}/{parcel.about.get('operation', '')}",
+                rpc_timeout=_TAKE,
+            )
+        except WorkflowAlreadyStartedError:
+            # As a rule it was handed over before: the engine repeats itself.
+            return (await client.get_workflow_handle(parcel.id).describe(rpc_timeout=_TAKE)).workflow_type
+        return WORKFLOW
 
 
 class TemporalDeliveryBook:

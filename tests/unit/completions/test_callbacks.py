@@ -62,13 +62,22 @@ def test_what_was_sealed_is_opened() -> None:
 
 
 def test_the_same_start_has_one_delivery_and_another_has_another() -> None:
-    """Also when it was sealed at another time and with another key."""
-    callbacks, later = some_callbacks(), some_callbacks(K2, K1, now=2000.0)
+    """Also when it was sealed at another time."""
+    callbacks, later = some_callbacks(), some_callbacks(now=2000.0)
     first = callbacks.open(registered(callbacks, a_start()).headers[SEAL])
     again = later.open(registered(later, a_start()).headers[SEAL])
     other = callbacks.open(registered(callbacks, a_start(), "r2").headers[SEAL])
     assert first.id == again.id
     assert first.id != other.id
+
+
+def test_the_id_of_a_delivery_stays_through_a_rotation_and_takes_the_key_to_work_out() -> None:
+    seal = registered(some_callbacks(K1), a_start()).headers[SEAL]
+    known = some_callbacks(K1).open(seal).id
+    assert known == some_callbacks(K2, K1).open(seal).id
+    same_name = some_callbacks(TokenKey(id="k1", secret=b"k" * 32))
+    assert known != same_name.open(registered(same_name, a_start()).headers[SEAL]).id
+    assert len("ngd_") + 32 == len(known)
 
 
 def test_a_seal_outlives_a_rotation_and_says_which_key_it_was() -> None:

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from gateway.completions import Envelopes, Shipment, delivery_id
+from gateway.completions import Envelopes, Shipment
 from gateway.tokens import InvalidToken, TokenKey
 from tests.unit.completions.senders import ADDRESS, TENANT
 
@@ -61,9 +61,3 @@ def test_what_is_no_envelope_is_not_opened(sealed: bytes) -> None:
 def test_it_is_bound_to_its_id() -> None:
     with pytest.raises(InvalidToken):
         Envelopes([K1]).open("ngd_2", Envelopes([K1]).seal(a_shipment()))
-
-
-def test_an_id_is_the_same_for_the_same_parts_and_for_no_others() -> None:
-    assert delivery_id(["a", "b"]) == delivery_id(["a", "b"])
-    assert 4 == len({delivery_id(parts) for parts in (["a", "b"], ["ab", ""], ["", "ab"], ["a", "b", ""])})
-    assert len("ngd_") + 32 == len(delivery_id(["a"]))
