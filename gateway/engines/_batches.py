@@ -35,7 +35,8 @@ class Requester:
         known = before if before is not None and before.tenant == chosen.owner else None
         if known is None and chosen.owner != self.tenant:
             raise OperationNotFound
-        first = before.retry_of if before is not None and retry else None
+        # Of a workflow that the chosen operation only joined, everything else is another tenant's too.
+        first = known.retry_of if known is not None and retry else None
         return Origin(
             address=address,
             tenant=chosen.owner,
@@ -45,7 +46,7 @@ class Requester:
                 self.tenant, address, engine_token, "retry" if retry else "clone", self.request_id
             ),
             start_id=self.start_id,
-            digest=before.digest if before is not None else "",
+            digest=known.digest if known is not None else "",
             trace_id=self.trace_id,
             metadata=known.metadata if known is not None else {},
             retry_of=first or engine_token,

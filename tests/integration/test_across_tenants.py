@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tests.integration.caller import Answer, Caller
 
 OPERATORS = "operators"
+COUNT = "probe.v1/count"
 NEXUS_REQUESTS = {
     "result": ("GET", "/result"),
     "waiting result": ("GET", "/result?wait=5s"),
@@ -323,3 +324,21 @@ async def test_a_rule_that_is_taken_back_takes_the_tokens_along(
     await eventually(lambda: olga.get("operations/describe", token), lambda answer: answer.status == 404)
     assert {started.tokens["olga"]} == (await found_by(parties["olga"], started)).keys()
     assert 200 == (await olga.get("operations/describe", started.tokens["olga"])).status
+
+
+async def test_a_retry_of_what_another_tenant_began_leads_to_nothing_of_its(
+    gateway: GovernedGateway, parties: dict[str, Party]
+) -> None:
+    """Where both have joined one workflow, and the other one's is itself a retry of an earlier one."""
+    mine, rival = gateway.caller("probe"), gateway.caller("probe", namespace=RIVALS)
+    counting = {"id": f"shared-{uuid.uuid4().hex}", "join": True}
+    first = (await mine.start(COUNT, counting)).token
+    await parties["mine"].api.post("operations/terminate", first)
+    second = (await parties["mine"].api.post("operations/retry", first)).json["token"]
+    joined = (await rival.start(COUNT, counting)).token
+    await parties["mine"].api.post("operations/terminate", second)
+    retried = await parties["rival"].api.post("operations/retry", joined)
+    assert 202 == retried.status
+    described = await parties["rival"].api.described(retried.json["token"])
+    assert joined == described["retry_of"]
+    await parties["rival"].api.post("operations/terminate", retried.json["token"])
