@@ -17,6 +17,8 @@ from temporalio.api.workflowservice.v1 import StartBatchOperationRequest, StopBa
 from temporalio.client import Client
 
 from gateway.devstack import Stack, StackOptions, TemporalServer, running_stack
+from gateway.engines.temporal._attributes import tenant_keyword
+from gateway.model import Tenant
 from tests.integration.another_gateway import another_gateway
 from tests.integration.caller import Answer, Caller
 from tests.integration.conftest import RIVALS
@@ -247,6 +249,35 @@ async def test_one_tenant_has_so_many_jobs_under_way_and_no_more(
         assert 202 == (await OperationsApi(stack, orders).post("operations/bulk-retry", body=by(mark))).status
     finally:
         async for job in handlers.list_workflows(f"{JOBS} AND ExecutionStatus = 'Running'"):
+            await handlers.get_workflow_handle(job.id).terminate()
+
+
+async def test_what_others_name_like_jobs_and_how_many_are_begun_at_once_leave_the_limit_as_it_is(
+    stack: Stack, orders: Caller, handlers: Client, mark: str
+) -> None:
+    """Handlers choose the ids of their workflows, and an index tells of a start after a while."""
+    rival = orders.showing(stack.token(subject="dev", namespace=RIVALS))
+    await place(rival, 1, mark)
+    await until(OperationsApi(stack, rival), mark, failed=1)
+    prefix = f"nexus-gateway/bulk/{tenant_keyword(Tenant('https://issuer.test', RIVALS))}/"
+    jobs = f"{JOBS} AND ExecutionStatus = 'Running'"
+    await eventually(lambda: handlers.count_workflows(jobs), lambda counted: counted.count == 0)
+    squatters = [
+        await handlers.start_workflow("Nobody", id=f"{prefix}{number}", task_queue=mark) for number in range(25)
+    ]
+    squatting = f"WorkflowId STARTS_WITH '{prefix}' AND ExecutionStatus = 'Running'"
+    await eventually(lambda: handlers.count_workflows(squatting), lambda counted: 25 == counted.count)
+    try:
+        async with another_gateway(stack, in_chunks_of(1, "1s", worker=False)) as idle:
+            api = OperationsApi(replace(stack, gateway=idle), rival)
+            asked = [api.post("operations/bulk-retry", body=by(mark)) for _ in range(40)]
+            answers = Counter(answer.status for answer in await asyncio.gather(*asked))
+        assert {202: 20, 429: 20} == answers
+    finally:
+        for squatter in squatters:
+            await squatter.terminate()
+        await eventually(lambda: handlers.count_workflows(jobs), lambda counted: 20 == counted.count)
+        async for job in handlers.list_workflows(jobs):
             await handlers.get_workflow_handle(job.id).terminate()
 
 

@@ -8,14 +8,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from temporalio.api.enums.v1 import WorkflowExecutionStatus
-from temporalio.api.workflowservice.v1 import CountWorkflowExecutionsRequest
 
-from gateway.engines._base import EngineUnavailable, OperationNotFound
-from gateway.engines._batches import BatchProgress, TooManyBatches
+from gateway.engines._base import OperationNotFound
+from gateway.engines._batches import BatchProgress
 from gateway.engines.temporal._attributes import tenant_keyword
+from gateway.engines.temporal._bulk_quota import BulkQuota
 from gateway.engines.temporal._bulk_workflow import PROGRESS, WORKFLOW, Done, Job, Reached
 from gateway.engines.temporal._describe import describe_run
-from gateway.engines.temporal._results import call
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
 
 _PREFIX: Final = "nexus-gateway/bulk"
 _TIMEOUT: Final = timedelta(seconds=5)
-# Those of one tenant take turns with those of the others, and must not make a queue that nobody gets past.
-_MOST_OF_A_TENANT: Final = 20
 # What a caller may do was worked out when the job began; that should not hold for ever.
 _LONGEST: Final = timedelta(days=1)
 _S = WorkflowExecutionStatus
@@ -57,6 +54,7 @@ class BulkJobs:
     def __init__(self, client: Client, terms: BulkTerms) -> None:
         self._client = client
         self._terms = terms
+        self._quota = BulkQuota(client)
 
     async def start(
         self, order: BatchOrder, total: int, *, wanted: OperationFilter | None = None, chosen: Sequence[Chosen] = ()
@@ -67,8 +65,6 @@ class BulkJobs:
             TooManyBatches: the tenant has enough of them under way.
         """
         prefix = f"{_PREFIX}/{tenant_keyword(order.requester.tenant)}/"
-        if await self._running(prefix) >= _MOST_OF_A_TENANT:
-            raise TooManyBatches
         job = Job(
             id=f"{prefix}{uuid.uuid4()}",
             order=order,
@@ -78,16 +74,17 @@ class BulkJobs:
             pause=self._terms.pause,
         )
         reached = Reached(total=total)
-        await self._client.start_workflow(
-            WORKFLOW,
-            args=[job, reached],
-            id=job.id,
-            task_queue=self._terms.task_queue,
-            execution_timeout=_LONGEST,
-            memo={PROGRESS: reached},
-            static_summary=f"bulk {order.kind}",
-            rpc_timeout=_TIMEOUT,
-        )
+        async with self._quota.room(prefix, job.id):
+            await self._client.start_workflow(
+                WORKFLOW,
+                args=[job, reached],
+                id=job.id,
+                task_queue=self._terms.task_queue,
+                execution_timeout=_LONGEST,
+                memo={PROGRESS: reached},
+                static_summary=f"bulk {order.kind}",
+                rpc_timeout=_TIMEOUT,
+            )
         return job.id
 
     async def progress(self, job_id: str) -> BatchProgress:
@@ -125,17 +122,6 @@ class BulkJobs:
                 [done] = await self._client.data_converter.decode(pending.heartbeat_details.payloads, [Done])
                 return _done(done)
         return Done()
-
-    async def _running(self, prefix: str) -> int:
-        request = CountWorkflowExecutionsRequest(
-            namespace=self._client.namespace,
-            query=f"WorkflowId STARTS_WITH '{prefix}' AND ExecutionStatus = 'Running'",
-        )
-        service = self._client.workflow_service
-        counted = await call(lambda: service.count_workflow_executions(request, timeout=_TIMEOUT))
-        if counted is None:
-            raise EngineUnavailable
-        return counted.count
 
 
 def is_bulk_job(batch_id: str) -> bool:
