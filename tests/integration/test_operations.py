@@ -7,9 +7,16 @@ from urllib.parse import urlsplit
 
 import pytest
 from aiohttp import ClientSession
+from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsRequest
 from temporalio.client import Client
 
-from gateway.devstack import Stack
+from gateway.devstack import HANDLER_NAMESPACE, Stack
+from gateway.engines.temporal._attributes import KnownAttributes
+from gateway.engines.temporal._chains import Chains
+from gateway.engines.temporal._hosting import OperationToken, OperationTokenType
+from gateway.engines.temporal._memos import origin_of
+from gateway.engines.temporal._workflows import Workflows
+from gateway.model import OperationStatus
 from tests.integration.caller import Caller
 from tests.integration.conftest import RIVALS
 from tests.integration.operations_api import OperationsApi
@@ -115,6 +122,53 @@ async def test_a_chain_of_runs_is_one_operation(probe: Caller, api: OperationsAp
     for token in (chain.token, single.token):
         assert "running" == (await api.described(token))["state"]
         assert "terminated" == (await api.post("operations/terminate", token)).json["state"]
+
+
+async def test_a_chain_has_its_first_run_however_many_runs_there_are(
+    probe: Caller, api: OperationsApi, handlers: Client, mark: str
+) -> None:
+    """Also where one look at the index does not tell of all of them."""
+    tokens = [(await probe.start("probe.v1/chain", more, headers=marked(mark))).token for more in (3, 0)]
+    query = f"NexusMetadata = 'mark={mark}'"
+    await eventually(lambda: handlers.count_workflows(query), lambda runs: 5 == runs.count)
+    request = ListWorkflowExecutionsRequest(namespace=handlers.namespace, query=query, page_size=10)
+    runs = list((await handlers.workflow_service.list_workflow_executions(request)).executions)
+    found = [
+        (info, origin) for info in runs if (origin := origin_of(info.memo, handlers)) and not info.close_time.seconds
+    ]
+    known = KnownAttributes(handlers)
+    chained = {info.execution.workflow_id for info in runs if info.close_time.seconds}
+    first_runs = await Chains(handlers, known).first_runs(found)
+    looked_at = await Chains(handlers, known, at_once=1).first_runs(found)
+    assert 2 == len(looked_at)
+    for info, _ in found:
+        run_id, workflow_id = info.execution.run_id, info.execution.workflow_id
+        begun = min(
+            (one for one in runs if one.execution.workflow_id == workflow_id),
+            key=lambda one: one.start_time.ToNanoseconds(),
+        )
+        assert begun.execution.run_id == looked_at[run_id]
+        assert (begun.execution.run_id if workflow_id in chained else None) == first_runs.get(run_id)
+    for token in tokens:
+        await api.post("operations/terminate", token)
+
+
+@pytest.mark.parametrize("end", ["cancel", "terminate"])
+async def test_an_operation_ends_also_by_a_token_that_names_a_later_run_of_its_chain(
+    probe: Caller, handlers: Client, mark: str, end: str
+) -> None:
+    """The server ends what it is told the first run of, and nothing otherwise."""
+    await probe.start("probe.v1/chain", 2, headers=marked(mark))
+    query = f"NexusMetadata = 'mark={mark}'"
+    await eventually(lambda: handlers.count_workflows(query), lambda runs: 3 == runs.count)
+    runs = sorted([one async for one in handlers.list_workflows(query)], key=lambda one: one.start_time)
+    token = OperationToken(
+        type=OperationTokenType.WORKFLOW, namespace=HANDLER_NAMESPACE, workflow_id=runs[0].id, run_id=runs[1].run_id
+    )
+    workflows = Workflows(handlers)
+    await (workflows.cancel(token) if end == "cancel" else workflows.terminate(token, "for a test"))
+    ended = await eventually(lambda: workflows.details(token), lambda details: details.record.close_time)
+    assert {"cancel": OperationStatus.CANCELED, "terminate": OperationStatus.TERMINATED}[end] == ended.record.status
 
 
 async def test_an_operation_is_described_from_near(orders: Caller, api: OperationsApi, mark: str) -> None:

@@ -24,6 +24,7 @@ from gateway.engines._operations import (
     OperationRecord,
 )
 from gateway.engines.temporal import _attributes as attributes
+from gateway.engines.temporal._chains import Chains
 from gateway.engines.temporal._failures import is_connection_error, is_unavailable
 from gateway.engines.temporal._filters import checked_filter
 from gateway.engines.temporal._memos import origin_of
@@ -31,7 +32,7 @@ from gateway.engines.temporal._tokens import workflow_token
 from gateway.model import OperationStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Iterable, Mapping
 
     from google.protobuf.timestamp_pb2 import Timestamp
     from temporalio.api.workflow.v1 import WorkflowExecutionInfo
@@ -63,7 +64,6 @@ _STATUS: Final = {
     _S.WORKFLOW_EXECUTION_STATUS_TERMINATED: OperationStatus.TERMINATED,
     _S.WORKFLOW_EXECUTION_STATUS_TIMED_OUT: OperationStatus.TIMED_OUT,
 }
-_CONTINUED: Final = "ExecutionStatus = 'ContinuedAsNew'"
 _NEEDED = (attributes.CALLER_TENANT, attributes.ENDPOINT, attributes.SERVICE, attributes.OPERATION)
 
 
@@ -73,6 +73,7 @@ class Visibility:
     def __init__(self, client: Client, known: attributes.KnownAttributes) -> None:
         self._client = client
         self._known = known
+        self._chains = Chains(client, known)
 
     async def query(self, wanted: OperationFilter) -> str:
         """The filter in Temporal's language.
@@ -100,15 +101,12 @@ class Visibility:
             next_page_token=after or b"",
         )
         # Hardly any tenant has chains, and whether this one has is known before the list is there.
-        listed, chained = await asyncio.gather(self._listed(request), self._has_chains(wanted))
+        listed, chained = await asyncio.gather(self._listed(request), self._chains.are_among(_whose(wanted)))
         found = [(info, origin_of(info.memo, self._client)) for info in listed.executions]
         mine = [(info, origin) for info, origin in found if origin is not None and wanted.admits(origin)]
-        first_runs = await self._first_runs([origin.scoped_request_id for _, origin in mine]) if chained else {}
+        first_runs = await self._chains.first_runs(mine) if chained else {}
         records = tuple(
-            record_of(
-                info, self._client, origin, first_runs.get((info.execution.workflow_id, origin.scoped_request_id))
-            )
-            for info, origin in mine
+            record_of(info, self._client, origin, first_runs.get(info.execution.run_id)) for info, origin in mine
         )
         return OperationPage(records, listed.next_page_token or None)
 
@@ -128,31 +126,6 @@ class Visibility:
     async def _listed(self, request: ListWorkflowExecutionsRequest) -> ListWorkflowExecutionsResponse:
         call = self._client.workflow_service.list_workflow_executions(request, timeout=_TIMEOUT)
         return await _asked(call, paged=bool(request.next_page_token))
-
-    async def _has_chains(self, wanted: OperationFilter) -> bool:
-        """Whether any operation that may be meant was continued as new."""
-        query = f"{_whose(wanted)} AND {_CONTINUED}"
-        request = ListWorkflowExecutionsRequest(namespace=self._client.namespace, query=query, page_size=1)
-        return bool((await self._listed(request)).executions)
-
-    async def _first_runs(self, request_ids: Sequence[str]) -> Mapping[tuple[str, str], str]:
-        """First run by workflow id and request id, of those that were continued as new: a list does not tell it."""
-        if not request_ids or attributes.REQUEST_ID not in await self._known.known():
-            return {}
-        ids = ", ".join(f"'{request_id}'" for request_id in request_ids)
-        request = ListWorkflowExecutionsRequest(
-            namespace=self._client.namespace,
-            query=f"{_CONTINUED} AND {attributes.REQUEST_ID} IN ({ids})",
-            page_size=1000,
-        )
-        listed = await self._listed(request)
-        first: dict[tuple[str, str], str] = {}
-        # The latest comes first, so that the earliest is what stays.
-        for info in listed.executions:
-            origin = origin_of(info.memo, self._client)
-            if origin is not None:
-                first[info.execution.workflow_id, origin.scoped_request_id] = info.execution.run_id
-        return first
 
     async def _check_set_up(self, wanted: OperationFilter) -> None:
         needed = [*_NEEDED]

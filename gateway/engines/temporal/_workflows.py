@@ -193,7 +193,8 @@ class Workflows(Kind):
 
     async def _look(self, token: OperationToken) -> tuple[OperationStatus, WorkflowExecution, str]:
         info = (await last_run(self._client, token)).workflow_execution_info
-        return status_of(info), info.execution, token.run_id or info.first_run_id or info.execution.run_id
+        # The server takes no other run for the first, and a token may name a later one.
+        return status_of(info), info.execution, info.first_run_id or token.run_id or info.execution.run_id
 
     async def _running(self, token: OperationToken) -> WorkflowExecution:
         status, execution, _ = await self._look(token)
