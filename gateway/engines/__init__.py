@@ -1,6 +1,13 @@
 """Engines: what runs the operations behind the gateway."""
 
-from gateway.engines._base import Completed, Engine, EngineUnavailable, OperationNotFound, ResultNotSupported
+from gateway.engines._base import (
+    MAX_ENGINE_TOKEN_BYTES,
+    Completed,
+    Engine,
+    EngineUnavailable,
+    OperationNotFound,
+    ResultNotSupported,
+)
 from gateway.engines._batches import BatchKind, BatchOrder, BatchProgress, Chosen, Requester, TooManyBatches
 from gateway.engines._deliveries import (
     Deliverer,
@@ -34,6 +41,7 @@ from gateway.engines._operations import (
 from gateway.engines._polls import SharedPolls, TooManyPolls
 
 __all__ = (
+    "MAX_ENGINE_TOKEN_BYTES",
     "ActionNotSupported",
     "BatchKind",
     "BatchOrder",

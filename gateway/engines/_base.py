@@ -8,7 +8,7 @@ handler token made exact, so that it names one run of one operation and never a 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
     from gateway.engines._operations import OperationsEngine, StartNotes
     from gateway.model import Endpoint, Origin
+
+
+MAX_ENGINE_TOKEN_BYTES: Final = 3000
+"""Longest engine token, in UTF-8, of what an engine lets be started: so long a one fits in any token of the gateway."""
 
 
 class OperationNotFound(Exception):

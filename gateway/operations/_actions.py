@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Final, assert_never
@@ -13,6 +14,7 @@ from gateway.operations._errors import ApiError
 from gateway.operations._rendering import render_details
 from gateway.plugins import ExposedKind, calling
 from gateway.request_ids import request_id_about
+from gateway.tokens import TokenTooLong
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,7 +58,11 @@ class Actions:
             details = replace(details, links=())
         origin = details.record.origin
         first = origin.retry_of if origin is not None and origin.tenant == target.owner else None
-        retry_of = self._access.seal(request.principal, replace(target.chosen, engine_token=first)) if first else None
+        retry_of = None
+        if first:
+            # Of one that is too long for a token nothing can be said that would be of use.
+            with suppress(TokenTooLong):
+                retry_of = self._access.seal(request.principal, replace(target.chosen, engine_token=first))
         return render_details(details, target.address, request.token, target.owner, retry_of)
 
     async def cancel(self, request: Request) -> Mapping[str, Any]:

@@ -9,12 +9,13 @@ import pytest
 from aiohttp import ClientSession
 from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsRequest
 from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
 
 from gateway.devstack import HANDLER_NAMESPACE, Stack
-from gateway.engines.temporal._attributes import KnownAttributes
+from gateway.engines.temporal._attributes import KnownAttributes, with_typed_attributes
 from gateway.engines.temporal._chains import Chains
 from gateway.engines.temporal._hosting import OperationToken, OperationTokenType
-from gateway.engines.temporal._memos import origin_of
+from gateway.engines.temporal._memos import MEMO, dump_origin, origin_of
 from gateway.engines.temporal._workflows import Workflows
 from gateway.model import OperationStatus
 from tests.integration.caller import Caller
@@ -22,6 +23,9 @@ from tests.integration.conftest import RIVALS
 from tests.integration.operations_api import OperationsApi
 from tests.integration.ordering import PROCESS, large_order, small_order
 from tests.integration.waiting import eventually
+
+TOO_LONG = "\x01" * 985
+"""An id that the server takes; written out in JSON it is six times as long."""
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +173,65 @@ async def test_an_operation_ends_also_by_a_token_that_names_a_later_run_of_its_c
     await (workflows.cancel(token) if end == "cancel" else workflows.terminate(token, "for a test"))
     ended = await eventually(lambda: workflows.details(token), lambda details: details.record.close_time)
     assert {"cancel": OperationStatus.CANCELED, "terminate": OperationStatus.TERMINATED}[end] == ended.record.status
+
+
+@pytest.mark.parametrize(
+    ("operation", "order"),
+    [
+        ("probe.v1/wait", {"id": TOO_LONG}),
+        ("probe.v1/work", {"id": TOO_LONG}),
+        ("probe.v1/ask", {"workflow_id": TOO_LONG}),
+    ],
+)
+async def test_nothing_is_started_that_no_token_could_name(
+    probe: Caller, handlers: Client, mark: str, operation: str, order: dict[str, str]
+) -> None:
+    """The server takes the id, but a token would not hold it; no repetition would do better."""
+    query = "?callback=http%3A%2F%2F127.0.0.1%3A9%2F" if operation.endswith("ask") else ""
+    refused = await probe.start(operation, order, headers=marked(mark), query=query)
+    assert (400, "false") == (refused.status, refused.headers.get("Nexus-Request-Retryable", "false"))
+    assert "too long" in refused.json["message"]
+    assert await never_started(handlers, TOO_LONG)
+
+
+async def test_no_clone_is_made_that_no_token_could_name(probe: Caller, api: OperationsApi, mark: str) -> None:
+    """Its id is longer than that of what it is made from."""
+    token = (await probe.start("probe.v1/wait", {"id": "\x01" * 483}, headers=marked(mark))).token
+    refused = await api.post("operations/clone", token)
+    assert (400, "INVALID_ARGUMENT") == (refused.status, refused.json["error"]["code"])
+    assert [token] == [one["token"] for one in await api.eventually(1, **{"metadata.mark": mark})]
+    assert "terminated" == (await api.post("operations/terminate", token)).json["state"]
+
+
+async def test_what_no_token_can_name_keeps_nothing_else_from_a_list(
+    probe: Caller, api: OperationsApi, handlers: Client, mark: str
+) -> None:
+    """Such as what somebody else started in the gateway's words."""
+    token = (await probe.start("probe.v1/wait", {"id": mark}, headers=marked(mark))).token
+    described = await handlers.get_workflow_handle(mark).describe()
+    origin = origin_of(described.raw_description.workflow_execution_info.memo, handlers)
+    assert origin is not None
+    stranger = await handlers.start_workflow(
+        "Stranger",
+        id=TOO_LONG,
+        task_queue=mark,
+        memo={MEMO: dump_origin(origin)},
+        search_attributes=with_typed_attributes(None, origin, await KnownAttributes(handlers).known()),
+    )
+    query = f"NexusMetadata = 'mark={mark}'"
+    await eventually(lambda: handlers.count_workflows(query), lambda runs: 2 == runs.count)
+    assert [token] == [one["token"] for one in await api.listed(**{"metadata.mark": mark})]
+    await stranger.terminate()
+    await api.post("operations/terminate", token)
+
+
+async def never_started(handlers: Client, workflow_id: str) -> bool:
+    """Whether the server has no workflow of that id."""
+    try:
+        await handlers.get_workflow_handle(workflow_id).describe()
+    except RPCError as error:
+        return error.status is RPCStatusCode.NOT_FOUND
+    return False
 
 
 async def test_an_operation_is_described_from_near(orders: Caller, api: OperationsApi, mark: str) -> None:

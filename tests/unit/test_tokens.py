@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.engines import MAX_ENGINE_TOKEN_BYTES
 from gateway.model import OperationAddress, Tenant
 from gateway.tokens import (
     MAX_TOKEN_CHARACTERS,
@@ -276,3 +277,15 @@ def test_a_keyed_digest_is_of_its_key_its_purpose_and_its_parts() -> None:
     assert {32} == {len(digest) for digest in digests}
     with pytest.raises(LookupError):
         SEALER.keyed_digest("delivery", [], key_id="new")
+
+
+def test_the_longest_engine_token_fits_whatever_the_key_is_called_and_whoever_owns_it() -> None:
+    sealer = TokenSealer([TokenKey(id="k" * 32, secret=b"k" * 32)])
+    engine_token = "{" * MAX_ENGINE_TOKEN_BYTES
+    token = sealer.seal_operation(TENANT, ADDRESS, engine_token)
+    assert engine_token == sealer.open_operation(token, TENANT, ADDRESS)
+    owner = Tenant("ü" * 500, "ü" * 500)
+    assert (
+        owner
+        == sealer.open_any_operation(sealer.seal_anothers_operation(TENANT, ADDRESS, engine_token, owner), TENANT).owner
+    )

@@ -33,7 +33,7 @@ from gateway.engines.temporal._repeats import (
     sole,
 )
 from gateway.engines.temporal._results import call
-from gateway.engines.temporal._tokens import activity_token, with_run
+from gateway.engines.temporal._tokens import SOME_RUN, activity_token, check_length, with_run
 from gateway.engines.temporal._visibility import time_of
 from gateway.model import OperationStatus
 
@@ -150,6 +150,7 @@ class Activities(Kind):
     async def _start_again(
         self, described: DescribeActivityExecutionResponse, activity_id: str, origin: Origin, known: frozenset[str]
     ) -> str:
+        check_length(activity_token(self._client.namespace, activity_id, SOME_RUN))
         first = described.info
         request = StartActivityExecutionRequest(
             namespace=self._client.namespace,

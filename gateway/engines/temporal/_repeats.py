@@ -17,7 +17,7 @@ from gateway.engines.temporal._attributes import ATTRIBUTES, with_typed_attribut
 from gateway.engines.temporal._describe import first_event
 from gateway.engines.temporal._hosting import link_to_event
 from gateway.engines.temporal._memos import MEMO, origin_payload
-from gateway.engines.temporal._tokens import workflow_token
+from gateway.engines.temporal._tokens import SOME_RUN, check_length, workflow_token
 from gateway.model import OperationStatus
 
 if TYPE_CHECKING:
@@ -48,7 +48,9 @@ async def repeat_workflow(
 
     Raises:
         OperationRunningStill: there is one under this id that runs or has succeeded.
+        HandlerError: BAD_REQUEST, the id is too long for an operation's token.
     """
+    check_length(workflow_token(client.namespace, workflow_id, SOME_RUN))
     event = await first_event(client, first.workflow_id, first.run_id)
     started = event.workflow_execution_started_event_attributes
     memo = Memo(fields={**started.memo.fields, MEMO: origin_payload(origin, client)})

@@ -23,6 +23,7 @@ from gateway.engines.temporal._attributes import KnownAttributes, with_attribute
 from gateway.engines.temporal._describe import describe_run
 from gateway.engines.temporal._hosting import is_backing_start, link_to_event, nexus_links_of
 from gateway.engines.temporal._memos import MEMO, dump_origin, origin_of, origin_payload
+from gateway.engines.temporal._tokens import SOME_RUN, activity_token, check_length, update_token, workflow_token
 from gateway.engines.temporal._updates import recorded
 
 if TYPE_CHECKING:
@@ -62,7 +63,9 @@ class Starting:
 
         Raises:
             RequestIdReused: the request id has started another one before, with another body.
+            HandlerError: BAD_REQUEST, its id is too long for an operation's token.
         """
+        check_length(workflow_token(self.client.namespace, request.id, SOME_RUN))
         if self._deduplicates():
             self._compare(await self.request_ids.workflows(self.origin, request.id))
         known = await self.attributes.known()
@@ -71,6 +74,7 @@ class Starting:
 
     async def prepare_activity(self, request: StartActivityInput) -> None:
         """Put attributes and header on an activity that is to be started. Raises as above."""
+        check_length(activity_token(self.client.namespace, request.id, SOME_RUN))
         if self._deduplicates():
             self._compare(await self.request_ids.activities(self.origin, request.id))
         known = await self.attributes.known()
@@ -78,7 +82,13 @@ class Starting:
         request.headers = {**request.headers, MEMO: origin_payload(self.origin, self.client)}
 
     def prepare_update(self, request: StartWorkflowUpdateInput) -> None:
-        """Put the header on an update that is to be asked for."""
+        """Put the header on an update that is to be asked for.
+
+        Raises:
+            HandlerError: BAD_REQUEST, the ids are too long for an operation's token.
+        """
+        # Without an id of its own it gets one like a run's.
+        check_length(update_token(self.client.namespace, request.id, request.update_id or SOME_RUN, SOME_RUN))
         request.headers = {**request.headers, MEMO: origin_payload(self.origin, self.client)}
 
     async def examine_workflow(self, handle: WorkflowHandle[Any, Any]) -> None:

@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from gateway.engines._base import OperationNotFound, ResultNotSupported
+from nexusrpc import HandlerError, HandlerErrorType
+
+from gateway.engines._base import MAX_ENGINE_TOKEN_BYTES, OperationNotFound, ResultNotSupported
 from gateway.engines.temporal._hosting import OperationToken, OperationTokenType
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+SOME_RUN: Final = "00000000-0000-0000-0000-000000000000"
+"""In place of a run that is not there yet: as long as any."""
 
 _OPAQUE = ":"
 
@@ -41,6 +46,35 @@ def activity_token(namespace: str, activity_id: str, run_id: str) -> str:
     return _dump(
         OperationToken(type=OperationTokenType.ACTIVITY, namespace=namespace, activity_id=activity_id, run_id=run_id)
     )
+
+
+def update_token(namespace: str, workflow_id: str, update_id: str, run_id: str) -> str:
+    """The engine token of an operation that is an update of a workflow, as above."""
+    return _dump(
+        OperationToken(
+            type=OperationTokenType.UPDATE_WORKFLOW,
+            namespace=namespace,
+            workflow_id=workflow_id,
+            update_id=update_id,
+            run_id=run_id,
+        )
+    )
+
+
+def check_length(engine_token: str) -> None:
+    """To be called before anything is started, for what it would be known by, with ``SOME_RUN`` as its run.
+
+    What a caller cannot be given a token for would run on, seen and ended by nobody. The server counts the bytes of an
+    id; here each control character in it is six.
+
+    Raises:
+        HandlerError: BAD_REQUEST, the operation would have an id that makes the token too long.
+    """
+    if len(engine_token.encode()) > MAX_ENGINE_TOKEN_BYTES:
+        raise HandlerError(
+            "the operation would have an id too long for its token; shorten what the id is made of",
+            type=HandlerErrorType.BAD_REQUEST,
+        )
 
 
 def with_run(token: OperationToken, run_id: str | None) -> str:
