@@ -166,12 +166,13 @@ class TokenSealer:
             raise InvalidToken from None
         return _decode(opened)
 
-    def keyed_digest(self, purpose: str, parts: Iterable[str], *, key_id: str) -> str:
-        """What stands for ``parts`` and cannot be worked out without this key: 32 hexadecimal digits.
+    def keyed_digest(self, purpose: str, parts: Iterable[str], *, key_id: str | None = None) -> str:
+        """What stands for ``parts`` and cannot be worked out without this key, or the first: 32 hexadecimal digits.
 
         Raises:
             LookupError: when there is no key of that id.
         """
+        key_id = key_id or self._current
         if key_id not in self._keys:
             raise LookupError(f"there is no token key {key_id}")
         # HMAC-SHA256 (RFC 2104).

@@ -45,7 +45,7 @@ class Api:
             auditor=core.auditor,
         )
         queries, actions = Queries(access, core.sealer), Actions(access, core.starts)
-        bulk = Bulk(access, core.sealer)
+        bulk = Bulk(access, core.sealer, core.starts)
         views = OperationsViews(
             access=access,
             queries=queries,

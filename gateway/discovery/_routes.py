@@ -169,7 +169,12 @@ def api_paths() -> Mapping[str, Any]:
         **{
             f"{_BASE}/bulk-{verb}": {
                 "post": api_operation(
-                    f"{verb.capitalize()} many", f"bulk {verb}", _BULK_ANSWERS, body=_BULK, body_required=True
+                    f"{verb.capitalize()} many",
+                    f"bulk {verb}",
+                    _BULK_ANSWERS,
+                    parameters=(REQUEST_ID,),
+                    body=_BULK,
+                    body_required=True,
                 )
             }
             for verb in ("cancel", "terminate", "retry")

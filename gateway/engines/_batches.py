@@ -63,8 +63,13 @@ class BatchKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchOrder:
-    """What is to be done to many operations, on whose behalf, and why. A retry has the batch's id as request id."""
+    """What is to be done to many operations, on whose behalf, and why.
 
+    ``id`` is the batch's, by which it is known in its namespace, for its tenant: nobody else can guess it. Whoever
+    orders under the same id again means the same batch.
+    """
+
+    id: str
     kind: BatchKind
     requester: Requester
     reason: str = ""

@@ -229,23 +229,23 @@ class OperationsEngine(Protocol):
         """What happened to it since the event of this id, and what happens, up to its end."""
         ...
 
-    async def start_batch(self, namespace: str, order: BatchOrder, wanted: OperationFilter, total: int) -> str:
-        """Have it done to all that the filter finds, which is about ``total`` operations; the batch's id.
+    async def start_batch(self, namespace: str, order: BatchOrder, wanted: OperationFilter, total: int) -> bool:
+        """Have it done to all that the filter finds, which is about ``total`` operations; False where it had begun.
 
         Raises:
             TooManyBatches: the tenant has enough of them under way.
         """
         ...
 
-    async def start_batch_of(self, namespace: str, order: BatchOrder, chosen: Sequence[Chosen]) -> str:
-        """Have it done to these operations; the batch's id. Raises TooManyBatches."""
+    async def start_batch_of(self, namespace: str, order: BatchOrder, chosen: Sequence[Chosen]) -> bool:
+        """Have it done to these operations; False where it had begun before. Raises TooManyBatches."""
         ...
 
-    async def batch(self, namespace: str, batch_id: str) -> BatchProgress:
-        """How far a batch is. Raises OperationNotFound."""
+    async def batch(self, namespace: str, tenant: Tenant, batch_id: str) -> BatchProgress:
+        """How far a batch of this tenant is. Raises OperationNotFound."""
         ...
 
-    async def stop_batch(self, namespace: str, batch_id: str) -> None:
+    async def stop_batch(self, namespace: str, tenant: Tenant, batch_id: str) -> None:
         """Go no further with a batch, once what is under way is done; nothing where it has ended. Raises likewise."""
         ...
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _A_RULE_MATCHES: Final = "an allow rule matches"
 _NO_RULE_MATCHES: Final = "no allow rule matches"
+_ITS_OWN_JOB: Final = "the caller began the job"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,15 +207,41 @@ class Access:
         self, asker: Asker, principal: Principal, verb: Verb, only: PartialAddress
     ) -> Mapping[Source, tuple[ServiceScope, ...]]:
         """Where the caller may do this at all, by source; nowhere that ``only`` leaves out."""
+        found = self._scopes(principal, verb, only)
+        self._record_scopes(asker, principal, verb, only, [scope for services in found.values() for scope in services])
+        return found
+
+    def looks_after(self, asker: Asker, principal: Principal, verb: Verb, *, own: bool) -> bool:
+        """Whether the caller may look at a bulk job of its tenant, and stop it; it is put on record.
+
+        That is whoever asked for it, and whoever may do somewhere what it does.
+        """
+        allowed = own or bool(self._scopes(principal, verb, PartialAddress()))
+        reason = _ITS_OWN_JOB if own else _A_RULE_MATCHES if allowed else _NO_RULE_MATCHES
+        decision = Decision(allowed=allowed, visible=allowed, reason=reason)
+        self._record(asker, principal, PartialAddress(), asker.asks, decision)
+        return allowed
+
+    def no_job(self, asker: Asker, principal: Principal) -> None:
+        """Put on record that a caller asked about a bulk job by what is the token of none."""
+        unknown = Decision(allowed=False, visible=False, reason="the token opens no job")
+        self._record(asker, principal, PartialAddress(), asker.asks, unknown)
+
+    def sources(self) -> frozenset[Source]:
+        """Every place that operations run in."""
+        endpoints = (mounted.endpoint for mounted in self._registry.endpoints())
+        return frozenset(Source(endpoint.engine, endpoint.namespace) for endpoint in endpoints)
+
+    def _scopes(
+        self, principal: Principal, verb: Verb, only: PartialAddress
+    ) -> Mapping[Source, tuple[ServiceScope, ...]]:
         scopes: dict[Source, list[ServiceScope]] = {}
         for mounted in self._registry.endpoints():
             source = Source(mounted.endpoint.engine, mounted.endpoint.namespace)
             for service in mounted.services:
                 if only.admits(mounted.endpoint.name, service):
                     scopes.setdefault(source, []).extend(self._service_scopes(principal, mounted, service, verb, only))
-        found = {source: tuple(services) for source, services in scopes.items() if services}
-        self._record_scopes(asker, principal, verb, only, [scope for services in found.values() for scope in services])
-        return found
+        return {source: tuple(services) for source, services in scopes.items() if services}
 
     def discovered(self, asker: Asker, principal: Principal, asked: PartialAddress, *, found: bool) -> None:
         """Put on record that a caller asked what it may use, and whether that was anything."""

@@ -1,31 +1,36 @@
 """Many operations at once: by their tokens, or by a filter within what the caller may do it to.
 
 Here it is decided what a caller may have done; doing it is the engine's part. A job is as many batches as there are
-places to work in, and its id holds them all, sealed for the caller's tenant: any process can tell how far it is.
+places to work in, and its token names them all: any process can tell how far it is.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.engines import BatchKind, BatchOrder, Chosen, OperationNotFound, TooManyBatches
 from gateway.model import OperationStatus, Verb
 from gateway.operations._access import Source
+from gateway.operations._bulk_tokens import JobTokens, no_such_job
 from gateway.operations._errors import ApiError, invalid
 from gateway.operations._queries import operation_filters
-from gateway.tokens import InvalidToken
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from gateway.engines import OperationFilter
     from gateway.model import Principal
     from gateway.operations._access import Access, Asker
+    from gateway.operations._bulk_tokens import Job
     from gateway.operations._parameters import Wanted
+    from gateway.starts import Starts
     from gateway.tokens import TokenSealer
 
-_PURPOSE: Final = "bulk"
+_logger = logging.getLogger("gateway.bulk")
+
 # A KeyError: there is no such place in the configuration any more.
 _GONE: Final = (OperationNotFound, KeyError)
 _MAX_TOKENS: Final = 1000
@@ -42,66 +47,105 @@ _DEFAULTS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BulkRequest:
-    """Who asks for what, of which: ``tokens`` or ``wanted``, exactly one of them."""
+    """Who asks for what, of which: ``tokens`` or ``wanted``, exactly one of them.
+
+    ``said`` is the body, in one spelling. ``request_id`` is the caller's own: the same request under the same id is
+    about the same job. ``deadline`` is in the loop's time.
+    """
 
     asker: Asker
     principal: Principal
     kind: BatchKind
     tokens: tuple[str, ...] | None
     wanted: Wanted | None
+    said: str
     reason: str = ""
     dry_run: bool = False
+    request_id: str | None = None
+    deadline: float | None = None
 
-    def order(self) -> BatchOrder:
+    def order(self, batch_id: str) -> BatchOrder:
         """What an engine is asked for."""
-        return BatchOrder(kind=self.kind, requester=self.asker.requester(self.principal), reason=self.reason)
+        requester = self.asker.requester(self.principal)
+        return BatchOrder(id=batch_id, kind=self.kind, requester=requester, reason=self.reason)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """What a job is about at one place: what a filter finds, or those chosen."""
+
+    source: Source
+    total: int
+    wanted: OperationFilter | None = None
+    chosen: tuple[Chosen, ...] = ()
 
 
 class Bulk:
     """Starts bulk jobs, tells how far they are, and stops them."""
 
-    def __init__(self, access: Access, sealer: TokenSealer) -> None:
+    def __init__(self, access: Access, sealer: TokenSealer, starts: Starts) -> None:
         self._access = access
-        self._sealer = sealer
+        self._tokens = JobTokens(sealer)
+        self._starts = starts
 
     async def start(self, request: BulkRequest) -> Mapping[str, Any]:
-        """Begin; the job's id and how many it is about. A dry run only counts.
+        """Begin; the job's token and how many it is about. A dry run only counts.
 
         Raises:
             ApiError: 400, 403, 404 for a token, 429 where the tenant has too much under way.
         """
+        if request.tokens is not None:
+            parts = await self._by_tokens(request, request.tokens)
+        else:
+            parts = await self._by_filter(request)
+        total = sum(part.total for part in parts)
+        if request.dry_run:
+            return {"total": total}
+        principal, places = request.principal, [part.source for part in parts]
+        job = self._tokens.new(principal, request.kind, places, request.request_id, request.said)
+        token = self._tokens.seal(principal, job)
         try:
-            if request.tokens is not None:
-                return await self._by_tokens(request, request.tokens)
-            return await self._by_filter(request)
+            begun = await self._starts.finish(self._begin(request, job, parts), request.deadline)
         except TooManyBatches:
             message = "too many bulk jobs of this namespace are under way; wait for one to end, or cancel one"
             raise ApiError("RESOURCE_EXHAUSTED", message) from None
+        if parts and not begun:
+            return await self._progress(principal, token, job)
+        return {"job": token, "state": "running" if parts else "completed", "total": total}
 
-    async def progress(self, principal: Principal, job: str) -> Mapping[str, Any]:
+    async def progress(self, asker: Asker, principal: Principal, token: str) -> Mapping[str, Any]:
         """How far a job is, in all its parts together. Raises ApiError 404."""
+        return await self._progress(principal, token, self._opened(asker, principal, token))
+
+    async def cancel(self, asker: Asker, principal: Principal, token: str) -> Mapping[str, Any]:
+        """Go no further with a job; how far it got. What has been done stays done. Raises ApiError 404."""
+        job = self._opened(asker, principal, token)
+        for source in job.places:
+            try:
+                await self._stop(principal, job, source)
+            except _GONE:
+                raise no_such_job() from None
+        return await self._progress(principal, token, job)
+
+    async def _progress(self, principal: Principal, token: str, job: Job) -> Mapping[str, Any]:
         states: list[str] = []
         total = completed = failed = 0
-        for source, batch in self._opened(principal, job):
+        for source in job.places:
+            operations = self._access.engine(source.engine).operations
             try:
-                part = await self._access.engine(source.engine).operations.batch(source.namespace, batch)
+                part = await operations.batch(source.namespace, principal.tenant, job.batch_id(source))
             except _GONE:
-                raise _no_such_job() from None
+                raise no_such_job() from None
             states.append(part.state)
             total, completed, failed = total + part.total, completed + part.completed, failed + part.failed
         state = min(states, key=_STATES.index, default="completed")
-        return {"job": job, "state": state, "total": total, "completed": completed, "failed": failed}
+        return {"job": token, "state": state, "total": total, "completed": completed, "failed": failed}
 
-    async def cancel(self, principal: Principal, job: str) -> Mapping[str, Any]:
-        """Go no further with a job; how far it got. What has been done stays done. Raises ApiError 404."""
-        for source, batch in self._opened(principal, job):
-            try:
-                await self._access.engine(source.engine).operations.stop_batch(source.namespace, batch)
-            except _GONE:
-                raise _no_such_job() from None
-        return await self.progress(principal, job)
+    async def _stop(self, principal: Principal, job: Job, source: Source) -> None:
+        operations = self._access.engine(source.engine).operations
+        await operations.stop_batch(source.namespace, principal.tenant, job.batch_id(source))
 
-    async def _by_tokens(self, request: BulkRequest, tokens: Sequence[str]) -> Mapping[str, Any]:
+    async def _by_tokens(self, request: BulkRequest, tokens: Sequence[str]) -> Sequence[_Part]:
         if not 0 < len(tokens) <= _MAX_TOKENS:
             raise invalid("body.tokens", f"must be 1 to {_MAX_TOKENS}; several requests, or a filter, take more")
         places: dict[Source, list[Chosen]] = {}
@@ -113,54 +157,60 @@ class Bulk:
             target = self._access.target(request.asker, request.principal, token, _VERBS[request.kind])
             endpoint = target.mounted.endpoint
             places.setdefault(Source(endpoint.engine, endpoint.namespace), []).append(target.chosen)
-        total = sum(map(len, places.values()))
-        if request.dry_run:
-            return {"total": total}
-        parts = [
-            (
-                source,
-                await self._access.engine(source.engine).operations.start_batch_of(
-                    source.namespace, request.order(), chosen
-                ),
-            )
-            for source, chosen in places.items()
-        ]
-        return self._begun(request, parts, total)
+        return [_Part(source=source, total=len(chosen), chosen=tuple(chosen)) for source, chosen in places.items()]
 
-    async def _by_filter(self, request: BulkRequest) -> Mapping[str, Any]:
+    async def _by_filter(self, request: BulkRequest) -> Sequence[_Part]:
         wanted = request.wanted
         if wanted is None:
             raise invalid("body", "must hold either tokens or filter")
         if not wanted.statuses:
             wanted = wanted.with_statuses(_DEFAULTS[request.kind])
-        parts: list[tuple[Source, str]] = []
-        total = 0
         scopes = self._access.scopes(request.asker, request.principal, _VERBS[request.kind], wanted.names)
+        parts: list[_Part] = []
         for source, asked in operation_filters(request.principal, wanted, scopes).items():
-            operations = self._access.engine(source.engine).operations
-            number = sum((await operations.count(source.namespace, asked)).values())
-            total += number
-            if number and not request.dry_run:
-                batch = await operations.start_batch(source.namespace, request.order(), asked, number)
-                parts.append((source, batch))
-        return {"total": total} if request.dry_run else self._begun(request, parts, total)
+            counted = await self._access.engine(source.engine).operations.count(source.namespace, asked)
+            number = sum(counted.values())
+            # The first time there may have been some; what has been begun then is found at the same places.
+            if number or request.request_id is not None:
+                parts.append(_Part(source=source, total=number, wanted=asked))
+        return parts
 
-    def _begun(self, request: BulkRequest, parts: Sequence[tuple[Source, str]], total: int) -> Mapping[str, Any]:
-        fields = [text for source, batch in parts for text in (source.engine, source.namespace, batch)]
-        job = self._sealer.seal(_PURPOSE, fields, context=_context(request.principal))
-        return {"job": job, "state": "running" if parts else "completed", "total": total}
+    async def _begin(self, request: BulkRequest, job: Job, parts: Sequence[_Part]) -> bool:
+        """Begin every part, or none; False where all of them had begun before."""
+        ours: list[Source] = []
+        for part in parts:
+            try:
+                if await self._begin_part(request, job, part):
+                    ours.append(part.source)
+            except BaseException:
+                # It may have begun all the same. A caller with a request id asks again, and finds what has.
+                doubtful = [part.source] if request.request_id is None else []
+                await self._undo(request.principal, job, [*ours, *doubtful])
+                raise
+        return bool(ours)
 
-    def _opened(self, principal: Principal, job: str) -> Sequence[tuple[Source, str]]:
-        try:
-            fields = self._sealer.open(_PURPOSE, job, _context(principal))
-        except InvalidToken:
-            raise _no_such_job() from None
-        return [(Source(fields[at], fields[at + 1]), fields[at + 2]) for at in range(0, len(fields), 3)]
+    async def _begin_part(self, request: BulkRequest, job: Job, part: _Part) -> bool:
+        operations, namespace = self._access.engine(part.source.engine).operations, part.source.namespace
+        order = request.order(job.batch_id(part.source))
+        if part.wanted is not None:
+            return await operations.start_batch(namespace, order, part.wanted, part.total)
+        return await operations.start_batch_of(namespace, order, part.chosen)
 
+    async def _undo(self, principal: Principal, job: Job, sources: Sequence[Source]) -> None:
+        """Stop what has begun of a job that nobody gets the token of."""
+        for source in sources:
+            try:
+                await self._stop(principal, job, source)
+            except OperationNotFound:
+                continue
+            except Exception as error:  # noqa: BLE001 - the others are to be stopped all the same
+                _logger.warning("a part of a bulk job that failed goes on: %s", type(error).__name__)
 
-def _no_such_job() -> ApiError:
-    return ApiError("NOT_FOUND", "there is no such job")
-
-
-def _context(principal: Principal) -> Sequence[bytes]:
-    return [part.encode("utf-8", "surrogatepass") for part in (principal.issuer, principal.namespace)]
+    def _opened(self, asker: Asker, principal: Principal, token: str) -> Job:
+        job = self._tokens.open(principal, token, self._access.sources())
+        if job is None:
+            self._access.no_job(asker, principal)
+            raise no_such_job()
+        if not self._access.looks_after(asker, principal, _VERBS[job.kind], own=job.is_of(principal)):
+            raise no_such_job()
+        return job

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.operations._bulk import BulkRequest
@@ -18,8 +19,16 @@ if TYPE_CHECKING:
 _LONGEST_REASON: Final = 1000
 
 
-def bulk_request(asker: Asker, principal: Principal, kind: BatchKind, body: Mapping[str, Any]) -> BulkRequest:
-    """What the body asks for.
+def bulk_request(
+    asker: Asker,
+    principal: Principal,
+    kind: BatchKind,
+    body: Mapping[str, Any],
+    *,
+    request_id: str | None = None,
+    deadline: float | None = None,
+) -> BulkRequest:
+    """What the body asks for; ``request_id`` is the caller's own, ``deadline`` in the loop's time.
 
     Raises:
         ApiError: 400, naming the member.
@@ -39,6 +48,9 @@ def bulk_request(asker: Asker, principal: Principal, kind: BatchKind, body: Mapp
         wanted=parse_filter(_parameters(body["filter"])) if "filter" in body else None,
         reason=reason,
         dry_run=dry_run,
+        request_id=request_id,
+        deadline=deadline,
+        said=json.dumps(body, sort_keys=True),
     )
 
 

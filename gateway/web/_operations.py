@@ -148,20 +148,21 @@ class OperationsViews:
         """Do something to many."""
         principal = await self._access.caller(request[CALL].asker)
         body = await self._object(request, "tokens", "filter", "reason", "dry_run")
-        asked = bulk_request(request[CALL].asker, principal, kind, body)
+        call = request[CALL]
+        asked = bulk_request(call.asker, principal, kind, body, request_id=_request_id(request), deadline=call.deadline)
         begun = await self._bulk.start(asked)
         return json_response(begun, status=200 if asked.dry_run else 202)
 
     async def job(self, request: web.Request) -> web.Response:
         """How far a bulk job is."""
         principal = await self._access.caller(request[CALL].asker)
-        return json_response(await self._bulk.progress(principal, request.match_info["job"]))
+        return json_response(await self._bulk.progress(request[CALL].asker, principal, request.match_info["job"]))
 
     async def cancel_job(self, request: web.Request) -> web.Response:
         """Go no further with a bulk job."""
         principal = await self._access.caller(request[CALL].asker)
         await self._object(request)
-        return json_response(await self._bulk.cancel(principal, request.match_info["job"]))
+        return json_response(await self._bulk.cancel(request[CALL].asker, principal, request.match_info["job"]))
 
     async def _object(self, request: web.Request, *known: str) -> dict[str, Any]:
         return await read_object(request, self._limits().body_bytes, *known)

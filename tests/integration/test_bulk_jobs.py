@@ -217,6 +217,31 @@ async def test_bulk_requests_of_several_callers_at_once_all_complete(
     await eventually(lambda: handlers.count_workflows(JOBS), lambda counted: before + 2 == counted.count)
 
 
+async def test_the_same_request_once_more_is_about_the_same_job(
+    stack: Stack, orders: Caller, api: OperationsApi, mark: str
+) -> None:
+    """By its request id and its body: a repetition begins nothing, whether the engine or a job does the work."""
+    await place(orders, 2, mark)
+    headers = {"Nexus-Gateway-Metadata-Mark": mark}
+    await asyncio.gather(*(orders.start(PROCESS, large_order(), headers=headers) for _ in range(2)))
+    await until(api, mark, failed=2, running=2)
+    for verb in ("bulk-retry", "bulk-cancel"):
+        again = {"Nexus-Request-Id": uuid.uuid4().hex}
+        at_once = [api.post(f"operations/{verb}", body=by(mark), headers=again) for _ in range(3)]
+        begun = await asyncio.gather(*at_once)
+        assert {202} == {answer.status for answer in begun}
+        assert ("completed", 2, 2, 0) == counts(await until_ended(api, begun[0]))
+        later = await api.post(f"operations/{verb}", body=by(mark), headers=again)
+        assert ("completed", 2, 2, 0) == counts(later.json)
+        assert {begun[0].json["job"]} == {answer.json["job"] for answer in (*begun, later)}
+        other = await api.post(f"operations/{verb}", body={**by(mark), "reason": "another"}, headers=again)
+        assert begun[0].json["job"] != other.json["job"]
+        await until_ended(api, other)
+    rival = OperationsApi(stack, orders.showing(stack.token(subject="dev", namespace=RIVALS)))
+    theirs = await rival.post("operations/bulk-cancel", body=by(mark), headers=again)
+    assert 0 == (await until_ended(rival, theirs))["total"]
+
+
 async def test_a_job_is_nobodys_operation(api: OperationsApi, orders: Caller, handlers: Client, mark: str) -> None:
     """It runs among them, and is neither listed nor counted, whatever the caller asks by."""
     await place(orders, 1, mark)

@@ -8,7 +8,6 @@ known to every process by their ids, and told of in the same words.
 from __future__ import annotations
 
 import asyncio
-import uuid
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -21,9 +20,9 @@ from temporalio.api.workflowservice.v1 import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from gateway.engines._base import EngineUnavailable, ResultNotSupported
+from gateway.engines._base import EngineUnavailable, OperationNotFound, ResultNotSupported
 from gateway.engines._batches import BatchKind, BatchProgress
-from gateway.engines.temporal._bulk_jobs import BulkJobs, BulkTerms, is_bulk_job
+from gateway.engines.temporal._bulk_jobs import BulkJobs, BulkTerms
 from gateway.engines.temporal._describe import describe_run, last_run
 from gateway.engines.temporal._results import call
 from gateway.engines.temporal._tokens import decode_engine_token
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from gateway.engines._batches import BatchOrder, Chosen
     from gateway.engines._operations import OperationFilter
     from gateway.engines.temporal._visibility import Visibility
+    from gateway.model import Tenant
 
 _TIMEOUT: Final = timedelta(seconds=5)
 _LOOKS_AT_A_TIME: Final = 16
@@ -50,43 +50,72 @@ _STOPPED: Final = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TERMINATED
 
 
 class Batches:
-    """Batches of one namespace. Each method raises EngineUnavailable."""
+    """Batches of one namespace. Each method raises EngineUnavailable.
+
+    An id is that of a job, or else that of a batch operation of the server's.
+    """
 
     def __init__(self, client: Client, visibility: Visibility, terms: BulkTerms) -> None:
         self._client = client
         self._visibility = visibility
         self._jobs = BulkJobs(client, terms)
 
-    async def start(self, order: BatchOrder, wanted: OperationFilter, total: int) -> str:
-        """Begin with what a filter finds, which is about ``total`` operations; the batch's id.
+    async def start(self, order: BatchOrder, wanted: OperationFilter, total: int) -> bool:
+        """Begin with what a filter finds, which is about ``total`` operations; False where it had begun before.
 
         Raises:
             InvalidFilter: the caller's own filter cannot be used.
             ListingUnavailable: the namespace lacks the attributes to find anything by.
             TooManyBatches: the tenant has enough of them under way.
         """
-        batch_id = await self._start(order, await self._visibility.query(wanted))
-        return batch_id or await self._jobs.start(order, total, wanted=wanted)
+        query = await self._visibility.query(wanted)
+        if await self._known(order):
+            return False
+        return await self._start(order, query) or await self._jobs.start(order, total, wanted=wanted)
 
-    async def start_of(self, order: BatchOrder, chosen: Sequence[Chosen]) -> str:
-        """Begin with these operations; the batch's id.
+    async def start_of(self, order: BatchOrder, chosen: Sequence[Chosen]) -> bool:
+        """Begin with these operations; False where it had begun before.
 
         Raises:
             OperationNotFound: one of them is not there any more.
             TooManyBatches: the tenant has enough of them under way.
         """
+        if await self._known(order):
+            return False
         executions = await self._executions(chosen)
-        batch_id = await self._start(order, executions) if executions is not None else None
-        return batch_id or await self._jobs.start(order, len(chosen), chosen=chosen)
+        begun = executions is not None and await self._start(order, executions)
+        return begun or await self._jobs.start(order, len(chosen), chosen=chosen)
 
-    async def progress(self, batch_id: str) -> BatchProgress:
+    async def progress(self, tenant: Tenant, batch_id: str) -> BatchProgress:
         """How far it is.
 
         Raises:
-            OperationNotFound: there is no such batch.
+            OperationNotFound: the tenant has no such batch.
         """
-        if is_bulk_job(batch_id):
-            return await self._jobs.progress(batch_id)
+        try:
+            return await self._jobs.progress(tenant, batch_id)
+        except OperationNotFound:
+            return await self._servers_progress(batch_id)
+
+    async def stop(self, tenant: Tenant, batch_id: str) -> None:
+        """Go no further; nothing where it has ended.
+
+        Raises:
+            OperationNotFound: the tenant has no such batch.
+        """
+        try:
+            await self._jobs.stop(tenant, batch_id)
+        except OperationNotFound:
+            await self._stop_servers(batch_id)
+
+    async def _known(self, order: BatchOrder) -> bool:
+        try:
+            await self.progress(order.requester.tenant, order.id)
+        except OperationNotFound:
+            return False
+        return True
+
+    async def _servers_progress(self, batch_id: str) -> BatchProgress:
         request = DescribeBatchOperationRequest(namespace=self._client.namespace, job_id=batch_id)
         service = self._client.workflow_service
         described = await call(lambda: service.describe_batch_operation(request, timeout=_TIMEOUT))
@@ -102,16 +131,8 @@ class Batches:
             failed=described.failure_operation_count,
         )
 
-    async def stop(self, batch_id: str) -> None:
-        """Go no further; nothing where it has ended.
-
-        Raises:
-            OperationNotFound: there is no such batch.
-        """
-        if is_bulk_job(batch_id):
-            await self._jobs.stop(batch_id)
-            return
-        await self.progress(batch_id)
+    async def _stop_servers(self, batch_id: str) -> None:
+        await self._servers_progress(batch_id)
         request = StopBatchOperationRequest(
             namespace=self._client.namespace,
             job_id=batch_id,
@@ -124,11 +145,11 @@ class Batches:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
 
-    async def _start(self, order: BatchOrder, what: str | Sequence[WorkflowExecution]) -> str | None:
-        """Have the server do it, to what a query finds or to these; None where it cannot, or not now."""
+    async def _start(self, order: BatchOrder, what: str | Sequence[WorkflowExecution]) -> bool:
+        """Have the server do it, to what a query finds or to these; False where it cannot, or not now."""
         request = StartBatchOperationRequest(
             namespace=self._client.namespace,
-            job_id=str(uuid.uuid4()),
+            job_id=order.id,
             # The server takes no batch without one.
             reason=order.reason or f"{order.kind} by the caller",
         )
@@ -138,7 +159,7 @@ class Batches:
             case BatchKind.TERMINATE:
                 request.termination_operation.CopyFrom(BatchOperationTermination(identity=self._client.identity))
             case BatchKind.RETRY:
-                return None
+                return False
         if isinstance(what, str):
             request.visibility_query = what
         else:
@@ -148,10 +169,13 @@ class Batches:
             if await call(lambda: service.start_batch_operation(request, timeout=_TIMEOUT)) is None:
                 raise EngineUnavailable
         except RPCError as error:
+            # The same request has come twice at once: it is under way.
+            if error.status is RPCStatusCode.ALREADY_EXISTS:
+                return True
             if error.status is not RPCStatusCode.RESOURCE_EXHAUSTED:
                 raise
-            return None
-        return request.job_id
+            return False
+        return True
 
     async def _executions(self, chosen: Sequence[Chosen]) -> Sequence[WorkflowExecution] | None:
         """The last run of each; None where one of them is no workflow."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from temporalio.api.enums.v1 import WorkflowExecutionStatus
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from gateway.engines._base import OperationNotFound
 from gateway.engines._batches import BatchProgress
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from gateway.engines._batches import BatchOrder, Chosen
     from gateway.engines._operations import OperationFilter
+    from gateway.model import Tenant
 
 _PREFIX: Final = "nexus-gateway/bulk"
 _TIMEOUT: Final = timedelta(seconds=5)
@@ -58,41 +60,31 @@ class BulkJobs:
 
     async def start(
         self, order: BatchOrder, total: int, *, wanted: OperationFilter | None = None, chosen: Sequence[Chosen] = ()
-    ) -> str:
-        """Begin with what a filter finds, or with the chosen ones; the job's id.
+    ) -> bool:
+        """Begin with what a filter finds, or with the chosen ones; False where it had begun before.
 
         Raises:
             TooManyBatches: the tenant has enough of them under way.
         """
-        prefix = f"{_PREFIX}/{tenant_keyword(order.requester.tenant)}/"
+        tenant = order.requester.tenant
         job = Job(
-            id=f"{prefix}{uuid.uuid4()}",
+            id=_id_of(tenant, order.id),
             order=order,
             wanted=wanted,
             chosen=tuple(chosen),
             chunk=self._terms.chunk,
             pause=self._terms.pause,
         )
-        reached = Reached(total=total)
-        async with self._quota.room(prefix, job.id):
-            await self._client.start_workflow(
-                WORKFLOW,
-                args=[job, reached],
-                id=job.id,
-                task_queue=self._terms.task_queue,
-                execution_timeout=_LONGEST,
-                memo={PROGRESS: reached},
-                static_summary=f"bulk {order.kind}",
-                rpc_timeout=_TIMEOUT,
-            )
-        return job.id
+        async with self._quota.room(_prefix_of(tenant), job.id):
+            return await self._begin(job, Reached(total=total))
 
-    async def progress(self, job_id: str) -> BatchProgress:
+    async def progress(self, tenant: Tenant, batch_id: str) -> BatchProgress:
         """How far it is, by what it has noted and what is under way.
 
         Raises:
             OperationNotFound: there is no such job.
         """
+        job_id = _id_of(tenant, batch_id)
         described = await describe_run(self._client, job_id, "")
         info = described.workflow_execution_info
         if info.type.name != WORKFLOW:
@@ -107,14 +99,32 @@ class BulkJobs:
             failed=reached.failed + now.failed,
         )
 
-    async def stop(self, job_id: str) -> None:
+    async def stop(self, tenant: Tenant, batch_id: str) -> None:
         """Go no further; what is under way is finished. Nothing where it has ended.
 
         Raises:
             OperationNotFound: there is no such job.
         """
-        if (await self.progress(job_id)).state == "running":
-            await self._client.get_workflow_handle(job_id).cancel(rpc_timeout=_TIMEOUT)
+        if (await self.progress(tenant, batch_id)).state == "running":
+            await self._client.get_workflow_handle(_id_of(tenant, batch_id)).cancel(rpc_timeout=_TIMEOUT)
+
+    async def _begin(self, job: Job, reached: Reached) -> bool:
+        try:
+            await self._client.start_workflow(
+                WORKFLOW,
+                args=[job, reached],
+                id=job.id,
+                # A job that is over is still the one that this request had.
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                task_queue=self._terms.task_queue,
+                execution_timeout=_LONGEST,
+                memo={PROGRESS: reached},
+                static_summary=f"bulk {job.order.kind}",
+                rpc_timeout=_TIMEOUT,
+            )
+        except WorkflowAlreadyStartedError:
+            return False
+        return True
 
     async def _under_way(self, described: DescribeWorkflowExecutionResponse) -> Done:
         for pending in described.pending_activities:
@@ -124,9 +134,12 @@ class BulkJobs:
         return Done()
 
 
-def is_bulk_job(batch_id: str) -> bool:
-    """Whether this is the id of a job of the gateway's own."""
-    return batch_id.startswith(f"{_PREFIX}/")
+def _id_of(tenant: Tenant, batch_id: str) -> str:
+    return f"{_prefix_of(tenant)}{batch_id}"
+
+
+def _prefix_of(tenant: Tenant) -> str:
+    return f"{_PREFIX}/{tenant_keyword(tenant)}/"
 
 
 def _done(value: Any) -> Done:  # noqa: ANN401 - what the converter made of it

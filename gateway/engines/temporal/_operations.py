@@ -114,21 +114,21 @@ class TemporalOperations:
         kind, token = self._of(endpoint, engine_token)
         return kind.events(token, after)
 
-    async def start_batch(self, namespace: str, order: BatchOrder, wanted: OperationFilter, total: int) -> str:
+    async def start_batch(self, namespace: str, order: BatchOrder, wanted: OperationFilter, total: int) -> bool:
         """Have it done to all that the filter finds."""
         return await self._batches[namespace].start(order, wanted, total)
 
-    async def start_batch_of(self, namespace: str, order: BatchOrder, chosen: Sequence[Chosen]) -> str:
+    async def start_batch_of(self, namespace: str, order: BatchOrder, chosen: Sequence[Chosen]) -> bool:
         """Have it done to these."""
         return await self._batches[namespace].start_of(order, chosen)
 
-    async def batch(self, namespace: str, batch_id: str) -> BatchProgress:
+    async def batch(self, namespace: str, tenant: Tenant, batch_id: str) -> BatchProgress:
         """How far a batch is."""
-        return await self._batches[namespace].progress(batch_id)
+        return await self._batches[namespace].progress(tenant, batch_id)
 
-    async def stop_batch(self, namespace: str, batch_id: str) -> None:
+    async def stop_batch(self, namespace: str, tenant: Tenant, batch_id: str) -> None:
         """Go no further with a batch."""
-        await self._batches[namespace].stop(batch_id)
+        await self._batches[namespace].stop(tenant, batch_id)
 
     async def missing(self, namespaces: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
         """The search attributes that each namespace lacks."""

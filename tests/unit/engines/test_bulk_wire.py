@@ -13,7 +13,10 @@ TENANT = Tenant("https://issuer.test", "checkout")
 MOMENT = datetime(2026, 11, 22, 3, 12, 47, 574880, tzinfo=UTC)
 CHOSEN = Chosen(OperationAddress("orders", "Ser/vic e", "do it"), '{"t":1}', TENANT)
 ORDER = BatchOrder(
-    kind=BatchKind.RETRY, requester=Requester(tenant=TENANT, subject="dev", start_id="s", trace_id="t"), reason="why"
+    id="b",
+    kind=BatchKind.RETRY,
+    requester=Requester(tenant=TENANT, subject="dev", start_id="s", trace_id="t"),
+    reason="why",
 )
 FILTER = OperationFilter(
     tenant=TENANT,
