@@ -49,8 +49,9 @@ _VERSION = "ng1"
 _OPERATION = "operation"
 _ANOTHERS_OPERATION = "operation of another tenant"
 
-_LONGER: Mapping[str, int] = MappingProxyType({"callback": 7680, _ANOTHERS_OPERATION: 7680})
-"""Seals that hold more: a callback's URL and headers are up to 4096 bytes, an owner's names up to 2000.
+_LONGER: Mapping[str, int] = MappingProxyType({"callback": 7680, _ANOTHERS_OPERATION: 7680, "bulk asker": 32768})
+"""Seals that hold more: a callback's URL and headers are up to 4096 bytes, an owner's names up to 2000, and who asked
+for a bulk job is all that a caller's own token says of it.
 
 An engine keeps 8192 bytes of headers; what names another tenant's operation never gets there.
 """

@@ -12,12 +12,16 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from gateway.app._bulk import bulk_places, bulk_plan
+from gateway.app._bulk import bulk_permit, bulk_places, bulk_plan
 from gateway.app._connections import clients_at
 from gateway.app._deliveries import delivering_places, delivery_plan, outbound
+from gateway.app._live import Live
 from gateway.app._stopping import Stopping, cut_off_by, ended
+from gateway.app._watching import watching
+from gateway.auth import Authenticator, Authorizer
 from gateway.engines.temporal import run_workers
-from gateway.settings import SettingsError
+from gateway.settings import SettingsError, endpoints, issuer_policies, permission_issuers, token_keys
+from gateway.tokens import TokenSealer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -25,7 +29,9 @@ if TYPE_CHECKING:
     from temporalio.client import Client
 
     from gateway.app._connections import Place
+    from gateway.app._live import ConfigSource
     from gateway.completions import Courier
+    from gateway.engines import Permit
     from gateway.engines.temporal import WorkerPlan
     from gateway.settings import Settings
     from gateway.telemetry import Telemetry
@@ -42,23 +48,29 @@ def grace(settings: Settings) -> float:
 
 
 class Background:
-    """The work of one process, until ``stop``; without a ``courier`` it delivers nothing."""
+    """The work of one process, until ``stop``.
+
+    Without a ``courier`` it delivers nothing, and without a ``permit`` it works through no bulk job.
+    """
 
     def __init__(
         self,
         settings: Settings,
         environ: Mapping[str, str],
         telemetry: Telemetry,
-        courier: Courier | None,
         stop: asyncio.Event,
+        *,
+        courier: Courier | None,
+        permit: Permit | None,
     ) -> None:
         self._settings = settings
         self._environ = environ
         self._telemetry = telemetry
         self._courier = courier
+        self._permit = permit
         self._stop = stop
         self._delivering = frozenset(delivering_places(settings) if courier is not None else ())
-        self._bulk = frozenset(bulk_places(settings))
+        self._bulk = frozenset(bulk_places(settings) if permit is not None else ())
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -104,8 +116,8 @@ class Background:
         plans: list[WorkerPlan] = []
         if self._courier is not None and place in self._delivering:
             plans.append(delivery_plan(self._settings, self._courier, place))
-        if place in self._bulk:
-            plans.append(bulk_plan(self._settings, client, place))
+        if self._permit is not None and place in self._bulk:
+            plans.append(bulk_plan(self._settings, self._permit, client, place))
         return plans
 
     async def _again_and_again(self, where: str, work: Callable[[], Awaitable[None]]) -> None:
@@ -121,14 +133,50 @@ class Background:
 
 
 async def background_alone(
-    settings: Settings, environ: Mapping[str, str], telemetry: Telemetry, stop: asyncio.Event
+    settings: Settings,
+    environ: Mapping[str, str],
+    telemetry: Telemetry,
+    source: ConfigSource | None,
+    stop: asyncio.Event,
 ) -> None:
-    """Work in a process that is no gateway; without the token keys it delivers nothing."""
-    if delivering_places(settings):
-        own_urls = [settings.server.public_url] if settings.server.public_url else []
+    """Work in a process that is no gateway; without the token keys there is nothing that it can do.
+
+    It takes over stops, revocations and, with a ``source``, changed rules as a gateway does.
+    """
+    async with AsyncExitStack() as stack:
+        courier, permit = None, None
         try:
-            async with outbound(settings, environ, telemetry, own_urls=own_urls) as outgoing:
-                return await Background(settings, environ, telemetry, outgoing.courier, stop).run()
+            if delivering_places(settings):
+                own_urls = [settings.server.public_url] if settings.server.public_url else []
+                outgoing = outbound(settings, environ, telemetry, own_urls=own_urls)
+                courier = (await stack.enter_async_context(outgoing)).courier
+            if bulk_places(settings):
+                permit = await stack.enter_async_context(_permit(settings, environ, telemetry, source))
         except SettingsError as error:
-            _logger.warning("callbacks that wait are left to the gateways: %s", error)
-    return await Background(settings, environ, telemetry, None, stop).run()
+            _logger.warning("not all that waits is worked on here, the gateways do: %s", error)
+        await Background(settings, environ, telemetry, stop, courier=courier, permit=permit).run()
+
+
+@asynccontextmanager
+async def _permit(
+    settings: Settings, environ: Mapping[str, str], telemetry: Telemetry, source: ConfigSource | None
+) -> AsyncIterator[Permit]:
+    """What bulk jobs are asked by, kept as the files say.
+
+    Raises:
+        SettingsError: a key's variable is missing or does not hold a key, or a file is missing or no good.
+    """
+    sealer = TokenSealer(token_keys(settings, environ))
+    async with Authenticator(issuer_policies(settings)) as authenticator:
+        authorizer = Authorizer(endpoints(settings), permission_issuers(settings))
+        live = Live(
+            settings,
+            source=source,
+            authenticator=authenticator,
+            authorizer=authorizer,
+            telemetry=telemetry,
+            put_limits_in_force=lambda _: None,
+        )
+        live.load()
+        async with watching([*live.watched()], telemetry):
+            yield bulk_permit(settings, sealer, authenticator, authorizer)

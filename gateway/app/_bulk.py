@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from gateway.engines.temporal import BulkActivities, BulkTerms, RunBulkJob, TemporalEngine, WorkerPlan
+from gateway.operations import Permits
+from gateway.settings import endpoints
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,7 +15,10 @@ if TYPE_CHECKING:
     from temporalio.client import Client
 
     from gateway.app._connections import Place
+    from gateway.auth import Authenticator, Authorizer
+    from gateway.engines import Permit
     from gateway.settings import Settings
+    from gateway.tokens import TokenSealer
 
 # Somebody looks at how far a job is, and expects it to end when it is canceled.
 _HEARTBEATS: Final = timedelta(seconds=1)
@@ -31,11 +36,18 @@ def bulk_places(settings: Settings) -> Sequence[Place]:
     return list(dict.fromkeys(places)) if settings.bulk.worker else []
 
 
-def bulk_plan(settings: Settings, client: Client, place: Place) -> WorkerPlan:
+def bulk_permit(
+    settings: Settings, sealer: TokenSealer, authenticator: Authenticator, authorizer: Authorizer
+) -> Permit:
+    """What jobs are asked by whether they may go on."""
+    return Permits(sealer, authenticator, authorizer, endpoints(settings))
+
+
+def bulk_plan(settings: Settings, permit: Permit, client: Client, place: Place) -> WorkerPlan:
     """What works through the jobs of one place, over a client of its namespace."""
     engine, namespace = place
     operations = TemporalEngine(engine, {namespace: client}).operations
-    activities = BulkActivities(operations, namespace)
+    activities = BulkActivities(operations, permit, namespace)
     return WorkerPlan(
         namespace=namespace,
         task_queue=settings.bulk.task_queue,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from gateway.app._api import Api
 from gateway.app._background import Background
+from gateway.app._bulk import bulk_permit
 from gateway.app._certificates import ServerCertificate
 from gateway.app._core import Core, Sockets, core
 from gateway.app._limits import connection_limits
@@ -93,7 +94,10 @@ async def _listening(
             await stack.enter_async_context(
                 serve_on(_admin(core, watch, live), sockets.admin, drain=drain * _ADMIN_SHARE)
             )
-        background = Background(settings, environ, telemetry, core.outbound.courier, core.draining)
+        permit = bulk_permit(settings, core.sealer, core.authenticator, core.authorizer)
+        background = Background(
+            settings, environ, telemetry, core.draining, courier=core.outbound.courier, permit=permit
+        )
         await stack.enter_async_context(background.running())
         # Last in, first out: the public listener closes while everything behind it still works.
         stack.push_async_callback(core.starts.drain, drain * _STARTS_SHARE)

@@ -50,13 +50,13 @@ def run(
     return _run(serve(settings, environ, sockets, source))
 
 
-def run_worker(settings: Settings, environ: Mapping[str, str]) -> int:
+def run_worker(settings: Settings, environ: Mapping[str, str], *, source: ConfigSource | None = None) -> int:
     """Run the workers until a signal says to stop; the exit code.
 
     Raises:
         SettingsError, PluginError: as ``work``.
     """
-    return _run(work(settings, environ))
+    return _run(work(settings, environ, source))
 
 
 def _run(main: Coroutine[Any, Any, None]) -> int:

@@ -18,13 +18,16 @@ from gateway.settings import endpoints
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from gateway.app._live import ConfigSource
     from gateway.model import Endpoint
     from gateway.plugins import LoadedPlugin
     from gateway.settings import Settings
 
 
-async def work(settings: Settings, environ: Mapping[str, str]) -> None:
+async def work(settings: Settings, environ: Mapping[str, str], source: ConfigSource | None = None) -> None:
     """Run the workflows and activities of the plugins, on the task queues of the endpoints that mount their services.
+
+    With a ``source`` changed rules reach the bulk jobs that are worked through here.
 
     Raises:
         SettingsError: an engine cannot be reached or its options do not fit.
@@ -35,7 +38,7 @@ async def work(settings: Settings, environ: Mapping[str, str]) -> None:
         async with observed(settings, environ) as telemetry, AsyncExitStack() as stack:
             plugins = load_plugins(settings, environ)
             mounted = endpoints(settings)
-            runs = [partial(background_alone, settings, environ, telemetry, stop)]
+            runs = [partial(background_alone, settings, environ, telemetry, source, stop)]
             for name in settings.engines:
                 plans = worker_plans([endpoint for endpoint in mounted if endpoint.engine == name], plugins)
                 places = [(name, plan.namespace) for plan in plans]

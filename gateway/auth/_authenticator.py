@@ -198,13 +198,17 @@ class Authenticator:
     def counts_still(self, principal: Principal) -> bool:
         """Whether the token of a caller that was verified before is in time, not revoked, and of an issuer of ours."""
         issuer = self._issuers.get(principal.issuer)
-        if issuer is None or self.revocations.covers(principal):
+        if issuer is None or not self.trusts_still(principal):
             return False
         try:
             check_dates(principal.claims, issuer.policy, self._clock())
         except AuthenticationFailed:
             return False
         return True
+
+    def trusts_still(self, principal: Principal) -> bool:
+        """The same, in time or not: for what a caller began in time, and what takes longer than its token lasts."""
+        return principal.issuer in self._issuers and not self.revocations.covers(principal)
 
     def _check_still_good(self, principal: Principal, certificate: str | None) -> None:
         if self.revocations.covers(principal):

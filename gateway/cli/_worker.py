@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from gateway.app import run_worker
+from gateway.app import ConfigSource, run_worker
 from gateway.cli._options import add_config, settings_of
 
 if TYPE_CHECKING:
@@ -25,4 +25,5 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Work, and return the exit code."""
-    return run_worker(settings_of(arguments), os.environ)
+    source = ConfigSource(path=arguments.config, read=lambda: settings_of(arguments))
+    return run_worker(source.read(), os.environ, source=source)

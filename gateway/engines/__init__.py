@@ -8,7 +8,7 @@ from gateway.engines._base import (
     OperationNotFound,
     ResultNotSupported,
 )
-from gateway.engines._batches import BatchKind, BatchOrder, BatchProgress, Chosen, Requester, TooManyBatches
+from gateway.engines._batches import BatchKind, BatchOrder, BatchProgress, Chosen, Permit, Requester, TooManyBatches
 from gateway.engines._deliveries import (
     Deliverer,
     DeliveryBook,
@@ -71,6 +71,7 @@ __all__ = (
     "Parcel",
     "ParcelTooLarge",
     "PendingActivity",
+    "Permit",
     "RequestIdReused",
     "Requester",
     "ResultNotSupported",

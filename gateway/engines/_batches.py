@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 from gateway.engines._base import OperationNotFound
 
@@ -66,12 +67,13 @@ class BatchOrder:
     """What is to be done to many operations, on whose behalf, and why.
 
     ``id`` is the batch's, by which it is known in its namespace, for its tenant: nobody else can guess it. Whoever
-    orders under the same id again means the same batch.
+    orders under the same id again means the same batch. ``asker`` is who asked, as a ``Permit`` reads it.
     """
 
     id: str
     kind: BatchKind
     requester: Requester
+    asker: str
     reason: str = ""
 
 
@@ -82,6 +84,14 @@ class Chosen:
     address: OperationAddress
     engine_token: str
     owner: Tenant
+
+
+class Permit(Protocol):
+    """Whether what was ordered may still be done."""
+
+    def holds(self, order: BatchOrder, chosen: Chosen) -> bool:
+        """Whether whoever gave the order may have it done to this operation, as things are now."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

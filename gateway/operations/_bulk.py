@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.engines import BatchKind, BatchOrder, Chosen, OperationNotFound, TooManyBatches
-from gateway.model import OperationStatus, Verb
+from gateway.model import OperationStatus
 from gateway.operations._access import Source
 from gateway.operations._bulk_tokens import JobTokens, no_such_job
 from gateway.operations._errors import ApiError, invalid
+from gateway.operations._permits import VERBS, sealed_asker
 from gateway.operations._queries import operation_filters
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ _MAX_TOKENS: Final = 1000
 _TOKENS_AT_ONCE: Final = 20
 # The least advanced part tells for the whole.
 _STATES: Final = ("running", "failed", "canceled", "completed")
-_VERBS: Final = {BatchKind.CANCEL: Verb.CANCEL, BatchKind.TERMINATE: Verb.TERMINATE, BatchKind.RETRY: Verb.RETRY}
 _DEFAULTS: Final = {
     BatchKind.CANCEL: frozenset({OperationStatus.RUNNING}),
     BatchKind.TERMINATE: frozenset({OperationStatus.RUNNING}),
@@ -64,11 +64,6 @@ class BulkRequest:
     request_id: str | None = None
     deadline: float | None = None
 
-    def order(self, batch_id: str) -> BatchOrder:
-        """What an engine is asked for."""
-        requester = self.asker.requester(self.principal)
-        return BatchOrder(id=batch_id, kind=self.kind, requester=requester, reason=self.reason)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Part:
@@ -85,6 +80,7 @@ class Bulk:
 
     def __init__(self, access: Access, sealer: TokenSealer, starts: Starts) -> None:
         self._access = access
+        self._sealer = sealer
         self._tokens = JobTokens(sealer)
         self._starts = starts
 
@@ -154,7 +150,7 @@ class Bulk:
             if number % _TOKENS_AT_ONCE == 0:
                 # Others' requests have their turn in between.
                 await asyncio.sleep(0)
-            target = self._access.target(request.asker, request.principal, token, _VERBS[request.kind])
+            target = self._access.target(request.asker, request.principal, token, VERBS[request.kind])
             endpoint = target.mounted.endpoint
             places.setdefault(Source(endpoint.engine, endpoint.namespace), []).append(target.chosen)
         return [_Part(source=source, total=len(chosen), chosen=tuple(chosen)) for source, chosen in places.items()]
@@ -165,7 +161,7 @@ class Bulk:
             raise invalid("body", "must hold either tokens or filter")
         if not wanted.statuses:
             wanted = wanted.with_statuses(_DEFAULTS[request.kind])
-        scopes = self._access.scopes(request.asker, request.principal, _VERBS[request.kind], wanted.names)
+        scopes = self._access.scopes(request.asker, request.principal, VERBS[request.kind], wanted.names)
         parts: list[_Part] = []
         for source, asked in operation_filters(request.principal, wanted, scopes).items():
             counted = await self._access.engine(source.engine).operations.count(source.namespace, asked)
@@ -191,10 +187,19 @@ class Bulk:
 
     async def _begin_part(self, request: BulkRequest, job: Job, part: _Part) -> bool:
         operations, namespace = self._access.engine(part.source.engine).operations, part.source.namespace
-        order = request.order(job.batch_id(part.source))
+        order = self._order(request, job.batch_id(part.source))
         if part.wanted is not None:
             return await operations.start_batch(namespace, order, part.wanted, part.total)
         return await operations.start_batch_of(namespace, order, part.chosen)
+
+    def _order(self, request: BulkRequest, batch_id: str) -> BatchOrder:
+        return BatchOrder(
+            id=batch_id,
+            kind=request.kind,
+            requester=request.asker.requester(request.principal),
+            asker=sealed_asker(self._sealer, request.principal, batch_id),
+            reason=request.reason,
+        )
 
     async def _undo(self, principal: Principal, job: Job, sources: Sequence[Source]) -> None:
         """Stop what has begun of a job that nobody gets the token of."""
@@ -211,6 +216,6 @@ class Bulk:
         if job is None:
             self._access.no_job(asker, principal)
             raise no_such_job()
-        if not self._access.looks_after(asker, principal, _VERBS[job.kind], own=job.is_of(principal)):
+        if not self._access.looks_after(asker, principal, VERBS[job.kind], own=job.is_of(principal)):
             raise no_such_job()
         return job

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import uuid
 from collections import deque
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -121,6 +122,8 @@ async def governed_gateway(
         )
         config["access"] = {"stops_file": "stops.yaml", "revocations_file": "revocations.yaml"}
         config["audit"] = {"file": "audit.log"}
+        # Others have other rules, and would not go on with its jobs.
+        config["bulk"] = {"task_queue": f"bulk-{uuid.uuid4().hex}"}
         for issuer in config["issuers"]:
             issuer["jwks_file"] = str(stack.config.parent / issuer["jwks_file"])
             issuer["dev_signing_key_file"] = str(stack.config.parent / issuer["dev_signing_key_file"])

@@ -1,6 +1,7 @@
 """What bulk jobs do: find the next operations, and do to each of them what was asked, several at a time.
 
-A query has found what it found; each operation is looked at once more by its own notes before anything is done to it.
+A query has found what it found; each operation is looked at once more by its own notes before anything is done to it,
+and each time it is asked whether whoever ordered it still may. Where not, the job is over: it is canceled.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from gateway.model import Endpoint
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from gateway.engines._batches import Permit
     from gateway.engines._operations import OperationsEngine
 
 _logger = logging.getLogger("gateway.bulk")
@@ -42,8 +44,9 @@ _BUSY: Final = frozenset({RPCStatusCode.RESOURCE_EXHAUSTED, RPCStatusCode.DEADLI
 class BulkActivities:
     """The activities, for the jobs of one namespace."""
 
-    def __init__(self, operations: OperationsEngine, namespace: str) -> None:
+    def __init__(self, operations: OperationsEngine, permit: Permit, namespace: str) -> None:
         self._operations = operations
+        self._permit = permit
         self._namespace = namespace
 
     @activity.defn(name=FIND)
@@ -83,11 +86,19 @@ class BulkActivities:
                     raise
         if chunk.hindered is not None:
             raise ApplicationError("the engine is not to be had now", type="Hindered") from chunk.hindered
+        if chunk.refused:
+            order = job.order
+            _logger.warning("bulk %s is canceled: who asked for it may not do that any more", order.kind)
+            await self._operations.stop_batch(self._namespace, order.requester.tenant, order.id)
         return chunk.done()
 
     async def _work(self, job: Job, chunk: _Chunk) -> None:
         while chunk.left:
             one = chunk.left.popleft()
+            if not self._permit.holds(job.order, one):
+                chunk.refused = True
+                chunk.left.clear()
+                return
             try:
                 await self._one(job, one)
                 chunk.completed += 1
@@ -100,7 +111,7 @@ class BulkActivities:
                 chunk.failed += 1
 
     async def _one(self, job: Job, one: Chosen) -> None:
-        # Where it runs is all that counts now: who may do what, whoever began the job has seen to.
+        # Where it runs is all that counts now: who may do what has been seen to.
         endpoint = Endpoint(name=one.address.endpoint, engine="", namespace=self._namespace, task_queue="", services=())
         match job.order.kind:
             case BatchKind.CANCEL:
@@ -122,6 +133,7 @@ class _Chunk:
     completed: int = 0
     failed: int = 0
     hindered: Exception | None = None
+    refused: bool = False
 
     def done(self) -> Done:
         return Done(completed=self.completed, failed=self.failed)

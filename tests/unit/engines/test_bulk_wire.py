@@ -14,6 +14,7 @@ MOMENT = datetime(2026, 11, 22, 3, 12, 47, 574880, tzinfo=UTC)
 CHOSEN = Chosen(OperationAddress("orders", "Ser/vic e", "do it"), '{"t":1}', TENANT)
 ORDER = BatchOrder(
     id="b",
+    asker="sealed",
     kind=BatchKind.RETRY,
     requester=Requester(tenant=TENANT, subject="dev", start_id="s", trace_id="t"),
     reason="why",
