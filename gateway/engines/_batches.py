@@ -23,32 +23,34 @@ class Requester:
     trace_id: str = ""
     request_id: str | None = None
 
-    def repetition(self, before: Origin | None, chosen: Chosen, *, retry: bool) -> Origin:
+    def repetition(self, before: Origin | None, chosen: Chosen, *, retry: bool, batch_id: str | None = None) -> Origin:
         """The origin of what is started once more: a retry, or else a clone, of the chosen operation.
 
-        The same for the same request, so that the engine does it once. ``before`` is the origin of that operation.
-        What is another tenant's stays so, whoever asks: it is its owner's as it was before.
+        The same for the same request, or batch, so that the engine does it once. ``before`` is the origin of that
+        operation. What is another tenant's stays so, whoever asks: it is its owner's as it was before, and the owner
+        is not shown the ids of somebody else's request.
 
         Raises:
             OperationNotFound: it is no operation of its owner's.
         """
         address, engine_token = chosen.address, chosen.engine_token
+        mine = chosen.owner == self.tenant
         known = before if before is not None and before.tenant == chosen.owner else None
-        if known is None and chosen.owner != self.tenant:
+        if known is None and not mine:
             raise OperationNotFound
         # Of a workflow that the chosen operation only joined, everything else is another tenant's too.
         first = known.retry_of if known is not None and retry else None
         return Origin(
             address=address,
             tenant=chosen.owner,
-            subject=known.subject if known is not None and chosen.owner != self.tenant else self.subject,
-            request_id=self.request_id,
+            subject=known.subject if known is not None and not mine else self.subject,
+            request_id=self.request_id if mine else None,
             scoped_request_id=request_id_about(
-                self.tenant, address, engine_token, "retry" if retry else "clone", self.request_id
+                self.tenant, address, engine_token, "retry" if retry else "clone", batch_id or self.request_id
             ),
             start_id=self.start_id,
             digest=known.digest if known is not None else "",
-            trace_id=self.trace_id,
+            trace_id=self.trace_id if mine else "",
             metadata=known.metadata if known is not None else {},
             retry_of=first or engine_token,
         )

@@ -117,6 +117,22 @@ def take_the_rule_back(gateway: GovernedGateway) -> Callable[[], None]:
     return lambda: gateway.reconfigure(again)
 
 
+async def test_a_retry_by_an_operator_shows_the_owner_nothing_of_its_request(
+    gateway: GovernedGateway, olga: OperationsApi, mark: str
+) -> None:
+    """Neither the ids of the request nor those of the job."""
+    theirs = api_of(gateway, namespace=RIVALS)
+    first, second, *_ = [one["token"] for one in await olga.listed(**{"metadata.mark": mark})]
+    headers = {"Nexus-Request-Id": "of olga"}
+    in_bulk = await olga.post("operations/bulk-retry", body={"tokens": [first]}, headers=headers)
+    alone = await olga.post("operations/retry", second, headers=headers)
+    assert (202, 202) == (in_bulk.status, alone.status)
+    found = await theirs.eventually(ORDERS + 2, **{"metadata.mark": mark})
+    described = await asyncio.gather(*(theirs.described(one["token"]) for one in found))
+    retried = [one for one in described if one["retry_of"] is not None]
+    assert [(None, None)] * 2 == [(one["request_id"], one["trace_id"]) for one in retried]
+
+
 @pytest.mark.parametrize("change", [stop, revoke, take_the_rule_back])
 async def test_a_job_ends_once_who_asked_for_it_may_not_do_that_any_more(
     gateway: GovernedGateway,

@@ -119,9 +119,8 @@ class BulkActivities:
             case BatchKind.TERMINATE:
                 await self._operations.terminate(endpoint, one.engine_token, job.order.reason)
             case BatchKind.RETRY:
-                requester = replace(job.order.requester, request_id=job.id)
                 before = (await self._operations.describe(endpoint, one.engine_token)).record.origin
-                origin = requester.repetition(before, one, retry=True)
+                origin = job.order.requester.repetition(before, one, retry=True, batch_id=job.id)
                 await self._operations.retry(endpoint, one.engine_token, origin)
             case _:
                 assert_never(job.order.kind)
