@@ -191,6 +191,21 @@ async def work(task: Work) -> str:
     return f"done at attempt {attempt}"
 
 
+@workflow.defn
+class WorkWorkflow:
+    """Has an activity do something, with three seconds between its attempts."""
+
+    @workflow.run
+    async def run(self, task: Work) -> str:
+        """Wait for it."""
+        return await workflow.execute_activity(
+            work,
+            task,
+            start_to_close_timeout=timedelta(minutes=1),
+            retry_policy=RetryPolicy(initial_interval=timedelta(seconds=3), backoff_coefficient=1),
+        )
+
+
 class HandmadeOperation(OperationHandler[None, None]):
     """An operation whose token means something to its handler only."""
 
@@ -271,6 +286,15 @@ class ProbeHandler:
             retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=500)),
         )
 
+    @nexus.workflow_run_operation
+    async def work_within(
+        self,
+        ctx: nexus.WorkflowRunOperationContext,
+        input: Work,  # noqa: A002
+    ) -> nexus.WorkflowHandle[str]:
+        """Have an activity of a workflow do something."""
+        return await ctx.start_workflow(WorkWorkflow.run, input, id=input.id)
+
     @nexus.temporal_operation
     async def ask(
         self,
@@ -291,7 +315,7 @@ class ProbeHandler:
 
 plugin = HandlerPlugin(
     services=[ProbeHandler()],
-    workflows=[FormWorkflow, WaitWorkflow, AnswerWorkflow, ChainWorkflow, CountWorkflow],
+    workflows=[FormWorkflow, WaitWorkflow, AnswerWorkflow, ChainWorkflow, CountWorkflow, WorkWorkflow],
     activities=[work],
     exposes={
         ("probe.v1", "count"): [

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import uuid
 from typing import Any
 
 import pytest
@@ -101,3 +102,24 @@ async def test_an_id_of_no_event_is_refused(orders: Caller, stack: Stack) -> Non
     api = orders.at(f"{stack.gateway.url}/api/v1")
     headers = {"Nexus-Operation-Token": started.token, "Last-Event-ID": "seven"}
     assert 400 == (await api.request("GET", "operations/events", headers=headers)).status
+
+
+async def test_each_attempt_of_an_activity_that_fails_is_told_before_the_activity_has_ended(
+    stack: Stack, http: ClientSession, probe: Caller
+) -> None:
+    """A workflow's history says nothing of them by then, and keeps none of it."""
+    started = await probe.start("probe.v1/work_within", {"id": uuid.uuid4().hex, "how": "flaky"})
+    events = await follow(stack, http, started.token)
+    assert [
+        "started",
+        "activity_scheduled",
+        "activity_retrying",
+        "activity_retrying",
+        "activity_completed",
+        "succeeded",
+    ] == [event["type"] for event in events]
+    assert [
+        (None, "work", 1, "attempt 1 did not work"),
+        (None, "work", 2, "attempt 2 did not work"),
+    ] == [(event["id"], event["activity"], event["attempt"], event["message"]) for event in events[2:4]]
+    assert 3 == events[4]["attempt"]

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from gateway.engines.temporal._hosting import OperationToken
 
 _POLL: Final = timedelta(seconds=30)
-# The history tells of an attempt that failed only once the activity has ended; until then it is asked for this often.
-_POLL_WITH_ACTIVITIES: Final = timedelta(seconds=2)
+# The history tells of an attempt that failed only once the activity has ended; until then it is asked for every two
+# seconds: the server ends a long poll a second before its time is up.
+_POLL_WITH_ACTIVITIES: Final = timedelta(seconds=3)
 
 _Told = tuple[str, "Mapping[str, Any]"]
 _NOTHING: Final[Mapping[str, Any]] = {}
@@ -76,6 +77,9 @@ class _Reader:
         while run_id:
             number += 1
             following = ""
+            # Each run counts its activities anew.
+            for known in (self._activities, self._attempts, self._failing):
+                known.clear()
             async for event in self._run(run_id):
                 if event is None:
                     async for failing in self._failing_attempts(run_id):
@@ -98,9 +102,12 @@ class _Reader:
         while True:
             timeout = _POLL_WITH_ACTIVITIES if self._activities else _POLL
             response = await call(lambda: service.get_workflow_execution_history(request, timeout=timeout))  # noqa: B023 - awaited before the next turn
+            # The server ends a long poll by an answer without events; where it is late for that, the call is cut off.
             if response is None:
                 yield None
                 continue
+            if not response.history.events:
+                yield None
             for event in response.history.events:
                 yield event
             if not response.next_page_token:
@@ -120,6 +127,8 @@ class _Reader:
                 )
 
     async def _failing_attempts(self, run_id: str) -> AsyncIterator[OperationEvent]:
+        if not self._activities:
+            return
         described = await describe_run(self._client, self._workflow_id, run_id)
         for activity in described.pending_activities:
             if activity.HasField("last_failure") and activity.attempt > self._failing.get(activity.activity_id, 1):
