@@ -58,6 +58,13 @@ class MountedEndpoint:
         operations = self.services.get(service)
         return None if operations is None else operations.get(operation)
 
+    def known(self, service: str, operation: str) -> tuple[str, str | None, str | None]:
+        """The endpoint's name, and those of service and operation where they are mounted: fit for a metric's labels."""
+        operations = self.services.get(service)
+        if operations is None:
+            return self.endpoint.name, None, None
+        return self.endpoint.name, service, operation if operation in operations else None
+
     def exposed(self, address: OperationAddress) -> Sequence[Exposed]:
         """What callers may do with a running operation there."""
         return self.exposes.get((address.service, address.operation), ())

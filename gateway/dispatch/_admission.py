@@ -66,15 +66,17 @@ class Admission:
         deadline = asyncio.get_running_loop().time() + time_limit
         verb = _VERBS[type(request)]
         address = OperationAddress(incoming.endpoint, request.service, request.operation)
+        mounted = self._registry.resolve(incoming.endpoint)
+        if mounted is not None:
+            # Before anybody is refused: an operator wants to see where that happens.
+            incoming.span.name(*mounted.known(request.service, request.operation))
         async with asyncio.timeout_at(deadline):
             principal = await self._authenticate(incoming, address, verb)
-        mounted = self._registry.resolve(incoming.endpoint)
         decision = self._decide(incoming, principal, mounted, address, verb)
         if mounted is None or not decision.visible:
             raise not_found(NOT_MOUNTED)
         if mounted.operation(request.service, request.operation) is None:
             raise not_found("the service has no such operation")
-        incoming.span.name(address.endpoint, address.service, address.operation)
         if not decision.allowed:
             raise _refusal(decision)
         return Call(

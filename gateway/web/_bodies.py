@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 async def read_body(request: web.Request, limit: int) -> bytes:
     """The whole body. Raises ApiError 400 where it is longer than ``limit`` bytes or declared as anything but JSON."""
+    if (request.content_length or 0) > limit:
+        raise invalid("body", f"is longer than {limit} bytes")
     chunks: list[bytes] = []
     size = 0
     try:

@@ -194,6 +194,9 @@ class _Body:
 
     async def read(self) -> bytes:
         """All of the body, unless it is longer than the limit; nothing is kept beyond that."""
+        if (self._request.content_length or 0) > self._limit:
+            # Not worth waiting for.
+            raise self._too_long()
         try:
             await self._ask_for_it()
             return await self._chunks(self._request.content)
@@ -217,10 +220,13 @@ class _Body:
             chunk = await stream.readany()
             size += len(chunk)
             if size > self._limit:
-                # 400 and not 413, which Temporal takes for a passing fault and repeats for ever.
-                raise RemoteProtocolError(f"the body is longer than {self._limit} bytes")
+                raise self._too_long()
             chunks.append(chunk)
         return b"".join(chunks)
+
+    def _too_long(self) -> RemoteProtocolError:
+        # 400 and not 413, which Temporal takes for a passing fault and repeats for ever.
+        return RemoteProtocolError(f"the body is longer than {self._limit} bytes")
 
 
 def _answer(response: NexusResponse, form: FailureForm, span: RequestSpan) -> web.Response:

@@ -120,9 +120,10 @@ class GuardedProtocol(web.RequestHandler):
             loop=loop,
             keepalive_timeout=limits.idle_timeout,
             access_log=None,  # type: ignore[arg-type] # as the runner has it
-            # A field may fill the whole head: the sum is what counts.
+            # A field may fill the whole head, and so may any number of them: the sum is what counts.
             max_line_size=limits.header_bytes,
             max_field_size=limits.header_bytes,
+            max_headers=limits.header_bytes,
             auto_decompress=False,
         )
         self._limits = limits
@@ -206,7 +207,9 @@ class GuardedProtocol(web.RequestHandler):
         del message, request
         if status < _INTERNAL or isinstance(exc, http_exceptions.HttpProcessingError):
             _logger.info("refused what is not HTTP/1.1: %s", type(exc).__name__)
-            encoded = _refusal("the request is not well-formed HTTP/1.1", HandlerErrorType.BAD_REQUEST)
+            too_long = isinstance(exc, http_exceptions.LineTooLong)
+            text = self._too_long() if too_long else "the request is not well-formed HTTP/1.1"
+            encoded = _refusal(text, HandlerErrorType.BAD_REQUEST)
         elif isinstance(exc, ConnectionError):
             _logger.info("a client went away: %s", type(exc).__name__)
             encoded = _refusal("the connection is gone", HandlerErrorType.INTERNAL)
@@ -266,8 +269,10 @@ class GuardedProtocol(web.RequestHandler):
             self._start_head()
         self._head_bytes += size
         if self._head_bytes > self._limits.header_bytes:
-            text = f"the headers are longer than {self._limits.header_bytes} bytes"
-            self._give_up(_refusal(text, HandlerErrorType.BAD_REQUEST))
+            self._give_up(_refusal(self._too_long(), HandlerErrorType.BAD_REQUEST))
+
+    def _too_long(self) -> str:
+        return f"the headers are longer than {self._limits.header_bytes} bytes"
 
     def _head_is_complete(self) -> None:
         self._stop_phase()

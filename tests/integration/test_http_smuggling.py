@@ -93,6 +93,33 @@ async def test_an_expectation_is_not_repeated(stack: Stack) -> None:
     assert b"mark" not in answer
 
 
+@pytest.mark.parametrize(
+    ("path", "more"),
+    [
+        ("/nexus/endpoints/echo/services/echo.v1/echo", []),
+        ("/nexus/endpoints/echo/services/echo.v1/echo", ["Expect: 100-continue"]),
+        ("/api/v1/operations/bulk-cancel", []),
+    ],
+)
+async def test_a_body_that_is_declared_too_long_is_refused_before_it_comes(
+    stack: Stack, path: str, more: list[str]
+) -> None:
+    url = urlsplit(stack.gateway.url)
+    reader, writer = await asyncio.open_connection(url.hostname, url.port)
+    head = [
+        f"POST {path} HTTP/1.1",
+        f"Authorization: Bearer {stack.token()}",
+        "Host: gateway",
+        "Content-Type: application/json",
+        f"Content-Length: {(2 << 20) + 1}",
+        "Connection: close",
+        *more,
+    ]
+    writer.write("\r\n".join([*head, "", ""]).encode())
+    assert b"HTTP/1.1 400 " == await asyncio.wait_for(reader.readexactly(13), 2)
+    writer.close()
+
+
 async def test_a_client_that_waits_for_leave_gets_it_and_then_its_answer(stack: Stack) -> None:
     url = urlsplit(f"{stack.gateway.endpoint_url('echo')}/echo.v1/echo")
     reader, writer = await asyncio.open_connection(url.hostname, url.port)
