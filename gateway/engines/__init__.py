@@ -8,7 +8,16 @@ from gateway.engines._base import (
     OperationNotFound,
     ResultNotSupported,
 )
-from gateway.engines._batches import BatchKind, BatchOrder, BatchProgress, Chosen, Permit, Requester, TooManyBatches
+from gateway.engines._batches import (
+    BatchKind,
+    BatchOrder,
+    BatchProgress,
+    BatchTooLarge,
+    Chosen,
+    Permit,
+    Requester,
+    TooManyBatches,
+)
 from gateway.engines._deliveries import (
     Deliverer,
     DeliveryBook,
@@ -46,6 +55,7 @@ __all__ = (
     "BatchKind",
     "BatchOrder",
     "BatchProgress",
+    "BatchTooLarge",
     "CallbackState",
     "Chosen",
     "Completed",

@@ -108,3 +108,7 @@ class BatchProgress:
 
 class TooManyBatches(Exception):
     """The tenant has as many batches under way as one may have at a time."""
+
+
+class BatchTooLarge(Exception):
+    """What names the operations of a batch is more than the engine takes at a time; fewer of them are not."""

@@ -238,7 +238,12 @@ class OperationsEngine(Protocol):
         ...
 
     async def start_batch_of(self, namespace: str, order: BatchOrder, chosen: Sequence[Chosen]) -> bool:
-        """Have it done to these operations; False where it had begun before. Raises TooManyBatches."""
+        """Have it done to these operations; False where it had begun before.
+
+        Raises:
+            BatchTooLarge: they take too much to name.
+            TooManyBatches: the tenant has enough of them under way.
+        """
         ...
 
     async def batch(self, namespace: str, tenant: Tenant, batch_id: str) -> BatchProgress:

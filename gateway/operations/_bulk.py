@@ -11,7 +11,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from gateway.engines import BatchKind, BatchOrder, Chosen, OperationNotFound, TooManyBatches
+from gateway.engines import BatchKind, BatchOrder, BatchTooLarge, Chosen, OperationNotFound, TooManyBatches
 from gateway.model import OperationStatus
 from gateway.operations._access import Source
 from gateway.operations._bulk_tokens import JobTokens, no_such_job
@@ -102,6 +102,8 @@ class Bulk:
         token = self._tokens.seal(principal, job)
         try:
             begun = await self._starts.finish(self._begin(request, job, parts), request.deadline)
+        except BatchTooLarge:
+            raise invalid("body.tokens", "names too much at once; send fewer of them at a time") from None
         except TooManyBatches:
             message = "too many bulk jobs of this namespace are under way; wait for one to end, or cancel one"
             raise ApiError("RESOURCE_EXHAUSTED", message) from None

@@ -21,8 +21,9 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from gateway.engines._base import EngineUnavailable, OperationNotFound, ResultNotSupported
-from gateway.engines._batches import BatchKind, BatchProgress
+from gateway.engines._batches import BatchKind, BatchProgress, BatchTooLarge
 from gateway.engines.temporal._bulk_jobs import BulkJobs, BulkTerms
+from gateway.engines.temporal._bulk_workflow import MOST_BYTES
 from gateway.engines.temporal._describe import describe_run, last_run
 from gateway.engines.temporal._results import call
 from gateway.engines.temporal._tokens import decode_engine_token
@@ -77,9 +78,12 @@ class Batches:
         """Begin with these operations; False where it had begun before.
 
         Raises:
+            BatchTooLarge: they take too much to name.
             OperationNotFound: one of them is not there any more.
             TooManyBatches: the tenant has enough of them under way.
         """
+        if self._client.data_converter.payload_converter.to_payload(tuple(chosen)).ByteSize() > MOST_BYTES:
+            raise BatchTooLarge
         if await self._known(order):
             return False
         executions = await self._executions(chosen)

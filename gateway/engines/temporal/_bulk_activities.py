@@ -21,7 +21,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from gateway.engines._base import EngineUnavailable
 from gateway.engines._batches import BatchKind, Chosen
 from gateway.engines._operations import InvalidFilter, InvalidPageToken, ListingUnavailable
-from gateway.engines.temporal._bulk_workflow import ACT, FIND, Done, Found, Job, Reached
+from gateway.engines.temporal._bulk_workflow import ACT, FIND, MOST_BYTES, Done, Found, Job, Reached
 from gateway.engines.temporal._failures import is_connection_error, is_unavailable
 from gateway.model import Endpoint
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from gateway.engines._batches import Permit
-    from gateway.engines._operations import OperationsEngine
+    from gateway.engines._operations import OperationFilter, OperationsEngine
 
 _logger = logging.getLogger("gateway.bulk")
 
@@ -57,8 +57,17 @@ class BulkActivities:
         moments = [moment for moment in (job.wanted.until, reached.before) if moment is not None]
         wanted = replace(job.wanted, until=min(moments, default=None))
         after = base64.b64decode(reached.page) if reached.page is not None else None
+        size = job.chunk
+        while True:
+            found = await self._found(wanted, size, after)
+            # A page cannot be cut: where to go on is known for its end only.
+            if size == 1 or activity.payload_converter().to_payload(found).ByteSize() <= MOST_BYTES:
+                return found
+            size //= 2
+
+    async def _found(self, wanted: OperationFilter, size: int, after: bytes | None) -> Found:
         try:
-            page = await self._operations.page(self._namespace, wanted, job.chunk, after)
+            page = await self._operations.page(self._namespace, wanted, size, after)
         except _IN_VAIN as error:
             raise ApplicationError(str(error), type=type(error).__name__, non_retryable=True) from error
         operations = tuple(

@@ -34,11 +34,16 @@ FIND: Final = "find_operations"
 ACT: Final = "act_on_operations"
 """The activity that does it to a chunk."""
 
+MOST_BYTES: Final = 1024 * 1024
+"""What names the operations of a chunk, at most: half of what Temporal takes as one value."""
+
 _FIND_TIME: Final = timedelta(seconds=30)
 _ACT_TIME: Final = timedelta(minutes=10)
 # Within it another process notices that the one with the chunk has gone.
 _SIGN_OF_LIFE: Final = timedelta(seconds=10)
 _AGAIN: Final = RetryPolicy(maximum_interval=timedelta(seconds=30))
+# About half an hour: an index that is away so long, or that never finds this, is not waited for.
+_FIND_AGAIN: Final = RetryPolicy(maximum_interval=timedelta(seconds=30), maximum_attempts=60)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +128,7 @@ class RunBulkJob:
             more = following < len(job.chosen)
             return Found(operations=job.chosen[first:following], next_page=str(following) if more else None)
         found: Found = await workflow.execute_activity(
-            FIND, args=[job, reached], result_type=Found, start_to_close_timeout=_FIND_TIME, retry_policy=_AGAIN
+            FIND, args=[job, reached], result_type=Found, start_to_close_timeout=_FIND_TIME, retry_policy=_FIND_AGAIN
         )
         return found
 
