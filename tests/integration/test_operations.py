@@ -271,6 +271,21 @@ async def test_an_approval_continues_the_operation(orders: Caller, api: Operatio
         assert (200, "shipped") == (status.status, status.json["phase"])
 
 
+async def test_an_approval_that_is_repeated_with_its_request_id_is_answered_as_it_was(
+    orders: Caller, api: OperationsApi, mark: str
+) -> None:
+    """Also when the operation has ended by it; another request id is another approval, for which it is too late."""
+    started = await orders.start(PROCESS, large_order(order_id=mark))
+    await api.awaiting(started.token)
+    same, other = {"Nexus-Request-Id": uuid.uuid4().hex}, {"Nexus-Request-Id": uuid.uuid4().hex}
+    approved = await api.post("operations/update/approve", started.token, headers=same)
+    assert 200 == (await orders.result(PROCESS, started.token)).status
+    again = await api.post("operations/update/approve", started.token, headers=same)
+    assert (200, approved.body) == (again.status, again.body)
+    late = await api.post("operations/update/approve", started.token, headers=other)
+    assert (409, "WORKFLOW_EXECUTION_COMPLETED") == (late.status, late.json["error"]["code"])
+
+
 async def test_who_may_start_may_not_therefore_approve(
     stack: Stack, orders: Caller, api: OperationsApi, mark: str
 ) -> None:

@@ -20,13 +20,15 @@ from temporalio.api.workflowservice.v1 import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
+from gateway.engines._base import OperationNotFound
 from gateway.engines._operations import OperationEnded, OperationRunningStill
 from gateway.engines.temporal import _events
 from gateway.engines.temporal._content import content_of, payload_of
 from gateway.engines.temporal._describe import details_of, last_run
+from gateway.engines.temporal._hosting import OperationToken, OperationTokenType
 from gateway.engines.temporal._kinds import Kind
 from gateway.engines.temporal._repeats import RETRYABLE, clone_id, repeat_workflow
-from gateway.engines.temporal._results import ended_with
+from gateway.engines.temporal._results import ended_with, outcome
 from gateway.engines.temporal._visibility import status_of
 from gateway.model import OperationStatus
 
@@ -37,7 +39,6 @@ if TYPE_CHECKING:
 
     from gateway.engines._base import Completed
     from gateway.engines._operations import OperationDetails, OperationEvent
-    from gateway.engines.temporal._hosting import OperationToken
     from gateway.model import Origin
 
 _TIMEOUT: Final = timedelta(seconds=5)
@@ -126,11 +127,20 @@ class Workflows(Kind):
             return
 
     async def update(self, token: OperationToken, name: str, content: Content | None, update_id: str) -> Completed:
-        """Have it take an update, and wait for what it says to that.
+        """Have it take an update, and wait for what it says to that; what it has said to this one stands.
 
         Raises:
-            OperationEnded: there is nobody left to take it.
+            OperationEnded: there is nobody left to take it, and its last run has never taken it.
         """
+        try:
+            return await self._updated(token, name, content, update_id)
+        except OperationEnded:
+            said = await self._said(token, update_id)
+            if said is None:
+                raise
+            return said
+
+    async def _updated(self, token: OperationToken, name: str, content: Content | None, update_id: str) -> Completed:
         for attempt in range(_ATTEMPTS):
             request = UpdateWorkflowExecutionRequest(
                 namespace=self._client.namespace,
@@ -151,6 +161,21 @@ class Workflows(Kind):
             if response.HasField("outcome"):
                 return ended_with(response.outcome)
         raise HandlerError("the operation took too long to answer the update", type=HandlerErrorType.UPSTREAM_TIMEOUT)
+
+    async def _said(self, token: OperationToken, update_id: str) -> Completed | None:
+        # An update may be what a workflow ends with, and the answer to it may have been lost.
+        _, execution, _ = await self._look(token)
+        asked = OperationToken(
+            type=OperationTokenType.UPDATE_WORKFLOW,
+            namespace=self._client.namespace,
+            workflow_id=execution.workflow_id,
+            run_id=execution.run_id,
+            update_id=update_id,
+        )
+        try:
+            return await outcome(self._client, asked, wait=False)
+        except OperationNotFound:
+            return None
 
     async def query(self, token: OperationToken, name: str, content: Content | None) -> Content:
         """Ask it something, also after its end.
