@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _PREFIX: Final = "nexus-gateway/bulk"
 _TIMEOUT: Final = timedelta(seconds=5)
-# What a caller may do was worked out when the job began; that should not hold for ever.
+# Where a caller may do this was worked out when the job began; that should not hold for ever.
 _LONGEST: Final = timedelta(days=1)
 _S = WorkflowExecutionStatus
 _STATES: Final[Mapping[int, str]] = {
