@@ -13,8 +13,13 @@ import pytest
 from aiohttp import ClientSession
 from temporalio.api.batch.v1 import BatchOperationTermination
 from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.workflowservice.v1 import StartBatchOperationRequest, StopBatchOperationRequest
+from temporalio.api.workflowservice.v1 import (
+    DeleteWorkflowExecutionRequest,
+    StartBatchOperationRequest,
+    StopBatchOperationRequest,
+)
 from temporalio.client import Client
+from temporalio.client import WorkflowExecution as WorkflowExecutionInfo
 
 from gateway.devstack import Stack, StackOptions, TemporalServer, running_stack
 from gateway.engines.temporal._attributes import tenant_keyword
@@ -78,6 +83,11 @@ async def until_ended(api: OperationsApi, begun: Answer) -> dict[str, Any]:
     assert 202 == begun.status, begun.body
     job = begun.json["job"]
     return await eventually(lambda: look(api, job), lambda progress: progress["state"] != "running", 40)
+
+
+async def listed(client: Client, query: str) -> list[WorkflowExecutionInfo]:
+    """The workflows that the index finds."""
+    return [one async for one in client.list_workflows(query)]
 
 
 def by(mark: str) -> dict[str, Any]:
@@ -225,8 +235,8 @@ async def test_the_same_request_once_more_is_about_the_same_job(
     headers = {"Nexus-Gateway-Metadata-Mark": mark}
     await asyncio.gather(*(orders.start(PROCESS, large_order(), headers=headers) for _ in range(2)))
     await until(api, mark, failed=2, running=2)
+    again = {"Nexus-Request-Id": uuid.uuid4().hex}
     for verb in ("bulk-retry", "bulk-cancel"):
-        again = {"Nexus-Request-Id": uuid.uuid4().hex}
         at_once = [api.post(f"operations/{verb}", body=by(mark), headers=again) for _ in range(3)]
         begun = await asyncio.gather(*at_once)
         assert {202} == {answer.status for answer in begun}
@@ -240,6 +250,40 @@ async def test_the_same_request_once_more_is_about_the_same_job(
     rival = OperationsApi(stack, orders.showing(stack.token(subject="dev", namespace=RIVALS)))
     theirs = await rival.post("operations/bulk-cancel", body=by(mark), headers=again)
     assert 0 == (await until_ended(rival, theirs))["total"]
+
+
+async def test_a_job_that_cannot_begin_everywhere_is_stopped_where_it_has_begun(
+    stack: Stack, orders: Caller, handlers: Client, callers: Client, mark: str
+) -> None:
+    """Nobody gets its token, so nobody could."""
+
+    def elsewhere(config: dict[str, Any]) -> None:
+        in_chunks_of(1, "1s", worker=False)(config)
+        config["endpoints"]["elsewhere"] = {**config["endpoints"]["orders"], "namespace": callers.namespace}
+
+    [here] = await place(orders, 1, mark)
+    await until(OperationsApi(stack, orders), mark, failed=1)
+    async with another_gateway(stack, elsewhere) as gateway:
+        api = OperationsApi(replace(stack, gateway=gateway), orders)
+        there = (await orders.at(gateway.endpoint_url("elsewhere")).start(PROCESS, large_order())).token
+        [gone] = await eventually(
+            lambda: listed(callers, "WorkflowType = 'Order' AND ExecutionStatus = 'Running'"),
+            lambda found: 1 == len(found),
+        )
+        execution = WorkflowExecution(workflow_id=gone.id, run_id=gone.run_id)
+        await callers.workflow_service.delete_workflow_execution(
+            DeleteWorkflowExecutionRequest(namespace=callers.namespace, workflow_execution=execution)
+        )
+        await eventually(lambda: api.get("operations/describe", there), lambda answer: answer.status == 404)
+        refused = await api.post("operations/bulk-retry", body={"tokens": [here, there]})
+        assert 404 == refused.status
+        running = f"{JOBS} AND ExecutionStatus = 'Running'"
+        [job] = await eventually(lambda: listed(handlers, running), lambda found: 1 == len(found))
+        handle = handlers.get_workflow_handle(job.id)
+        assert "workflow_execution_cancel_requested_event_attributes" in [
+            event.WhichOneof("attributes") async for event in handle.fetch_history_events()
+        ]
+        await handle.terminate()
 
 
 async def test_a_job_is_nobodys_operation(api: OperationsApi, orders: Caller, handlers: Client, mark: str) -> None:
