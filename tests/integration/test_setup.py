@@ -1,6 +1,7 @@
 """A namespace that is not set up for lists, and ``nexus-gateway setup``, which sets it up."""
 
 import asyncio
+import socket
 import sys
 import uuid
 
@@ -10,6 +11,7 @@ from temporalio.client import Client
 
 from gateway.devstack import HANDLER_NAMESPACE, Stack
 from gateway.engines.temporal import ATTRIBUTES
+from gateway.engines.temporal._attributes import KnownAttributes
 from tests.integration.caller import Caller
 from tests.integration.operations_api import OperationsApi
 from tests.integration.ordering import PROCESS, large_order, small_order
@@ -47,6 +49,16 @@ async def test_starts_work_without_attributes_and_lists_once_they_are_there(
     later = await orders.start(PROCESS, large_order())
     found = await api.eventually(1, status="running")
     assert later.token in {one["token"] for one in found}
+
+
+async def test_nothing_is_said_to_be_missing_where_the_server_could_not_be_asked() -> None:
+    """Set up or not: what an operator is told to do would be of no help."""
+    with socket.socket() as nobody_listens:
+        nobody_listens.bind(("127.0.0.1", 0))
+        port = nobody_listens.getsockname()[1]
+        attributes = KnownAttributes(await Client.connect(f"127.0.0.1:{port}", lazy=True))
+        assert () == await attributes.missing()
+        assert frozenset() == await attributes.known()
 
 
 async def set_up(stack: Stack) -> str:

@@ -131,7 +131,8 @@ class KnownAttributes:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._known: frozenset[str] = frozenset()
+        # None until the server has said.
+        self._known: frozenset[str] | None = None
         self._looked_at = float("-inf")
         self._lock = asyncio.Lock()
 
@@ -141,11 +142,12 @@ class KnownAttributes:
             async with self._lock:
                 if not self._fresh():
                     await self._look()
-        return self._known
+        return self._known or frozenset()
 
     async def missing(self) -> tuple[str, ...]:
-        """Those that are not registered, in the order of ``ATTRIBUTES``."""
-        return await self.lacking(ATTRIBUTES)
+        """Those of which the server says that they are not registered, in the order of ``ATTRIBUTES``."""
+        lacking = await self.lacking(ATTRIBUTES)
+        return () if self._known is None else lacking
 
     async def lacking(self, needed: Iterable[str]) -> tuple[str, ...]:
         """Those of the needed ones that are not registered."""
@@ -158,7 +160,8 @@ class KnownAttributes:
 
     def _fresh(self) -> bool:
         # Somebody may be setting the namespace up right now.
-        fresh = _FRESH_SECONDS if self._known.issuperset(ATTRIBUTES) else _LOOK_AGAIN_SECONDS
+        complete = self._known is not None and self._known.issuperset(ATTRIBUTES)
+        fresh = _FRESH_SECONDS if complete else _LOOK_AGAIN_SECONDS
         return asyncio.get_running_loop().time() - self._looked_at < fresh
 
     async def _look(self) -> None:
