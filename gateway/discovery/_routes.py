@@ -20,15 +20,16 @@ if TYPE_CHECKING:
 
 _BASE: Final = "/api/v1/operations"
 _TEXT: Final = {"type": "string", "maxLength": 2000, "pattern": r"^[^\x00-\x1f\x7f-\x9f]*$"}
+_SOME_TEXT: Final = {**_TEXT, "pattern": r"^[^\x00-\x1f\x7f-\x9f]*\S[^\x00-\x1f\x7f-\x9f]*$"}
 _MOMENT: Final = {"type": "string", "format": "date-time", "pattern": "^[12][0-9]{3}-[0-9]{2}-[0-9]{2}T"}
 _FILTERS: Final = (
-    query("endpoint", "Only at this endpoint.", _TEXT),
-    query("service", "Only of this service.", _TEXT),
-    query("operation", "Only of this operation.", _TEXT),
+    query("endpoint", "Only at this endpoint.", _SOME_TEXT),
+    query("service", "Only of this service.", _SOME_TEXT),
+    query("operation", "Only of this operation.", _SOME_TEXT),
     query("status", "Only in this state; several are separated by commas.", {"enum": [*OperationStatus]}),
     query("since", "Only what was started then or later.", _MOMENT),
     query("until", "Only what was started before.", _MOMENT),
-    query("caller", "Only what this subject started.", _TEXT),
+    query("caller", "Only what this subject started.", _SOME_TEXT),
     query(
         "query",
         "Temporal's list filter, within what the caller may see. Metadata are filtered by metadata.<key>=<value>.",
@@ -58,15 +59,16 @@ _FILTER: Final = {
     "type": "object",
     "additionalProperties": False,
     "properties": {
-        **dict.fromkeys(("endpoint", "service", "operation", "caller"), _TEXT),
+        **dict.fromkeys(("endpoint", "service", "operation", "caller"), _SOME_TEXT),
         "status": {"enum": [*OperationStatus]},
         "since": _MOMENT,
         "until": _MOMENT,
         "metadata": {
             "type": "object",
+            "minProperties": 1,
             "maxProperties": 16,
             "propertyNames": {"pattern": "^[a-z][a-z0-9-]{0,30}$"},
-            "additionalProperties": _TEXT,
+            "additionalProperties": _SOME_TEXT,
         },
     },
 }

@@ -65,6 +65,8 @@ def _parameters(value: object) -> Iterator[tuple[str, str]]:
     if not isinstance(value, dict):
         raise invalid("body.filter", "must be an object with the parameters of a list")
     for name, given in value.items():
+        if given in ([], {}):
+            raise invalid(f"body.filter.{name}"[:200], "must not be empty; leave it out for no filter")
         if name == "status" and isinstance(given, list):
             yield from ((name, _text(name, one)) for one in given)
         elif name == "metadata" and isinstance(given, dict):

@@ -82,19 +82,21 @@ def parse_filter(parameters: Iterable[tuple[str, str]]) -> Wanted:
 
 
 def _wanted(given: dict[str, str]) -> Wanted:
+    for name, value in given.items():
+        # A variable that is not set where a request is put together must not select everything.
+        if not value.strip():
+            raise invalid(name, "must not be empty; leave it out for no filter")
     metadata = {
         name.removeprefix(_METADATA).lower(): given.pop(name) for name in [*given] if name.startswith(_METADATA)
     }
     if len(metadata) > _MAX_METADATA or "" in metadata:
         raise invalid("metadata", f"name 1 to {_MAX_METADATA} keys, each as metadata.<key>")
-    statuses = _statuses(given.pop("status", ""))
+    statuses = _statuses(given.pop("status", None))
     for name in given:
         if name not in _NAMES:
             raise invalid(
                 name, f"is not a parameter here; there are {', '.join((*_NAMES, 'status', 'metadata.<key>'))}"
             )
-    if not given.get("query", "any").strip():
-        raise invalid("query", "must not be empty; leave it out for no filter")
     since, until = (_moment(name, given.get(name)) for name in ("since", "until"))
     return Wanted(
         names=PartialAddress(
@@ -124,10 +126,11 @@ def _once(parameters: Iterable[tuple[str, str]]) -> dict[str, str]:
     return given
 
 
-def _statuses(text: str) -> frozenset[OperationStatus]:
-    names = [name.strip() for name in text.split(",") if name.strip()]
+def _statuses(text: str | None) -> frozenset[OperationStatus]:
+    if text is None:
+        return frozenset()
     try:
-        return frozenset(OperationStatus(name) for name in names)
+        return frozenset(OperationStatus(name.strip()) for name in text.split(","))
     except ValueError:
         raise invalid("status", f"must be of {', '.join(OperationStatus)}; several are separated by commas") from None
 

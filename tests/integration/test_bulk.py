@@ -115,6 +115,12 @@ async def test_a_bulk_request_says_what_it_means(stack: Stack, orders: Caller) -
         {"filter": []},
         {"filter": {"colour": "red"}},
         {"filter": {"query": "WorkflowType = 'x') OR (WorkflowType = 'Order'"}, "dry_run": True},
+        {"filter": {"status": ""}, "dry_run": True},
+        {"filter": {"status": []}, "dry_run": True},
+        {"filter": {"status": ["running", ""]}, "dry_run": True},
+        {"filter": {"status": "failed", "endpoint": ""}, "dry_run": True},
+        {"filter": {"metadata": {}}, "dry_run": True},
+        {"filter": {"metadata": {"team": ""}}, "dry_run": True},
         {"filter": {}, "dry_run": "yes"},
         {"filters": {}},
     )
