@@ -3,7 +3,9 @@
 from gateway.auth._audit import AuditLog, Auditor, id_of
 from gateway.auth._authenticator import Authenticator, KeysNotLoaded
 from gateway.auth._authorizer import Authorizer, Finding
+from gateway.auth._claims import is_claim_text
 from gateway.auth._minting import DevIssuerFiles, MintingError, TokenMinter, generate_dev_issuer
+from gateway.auth._permissions import covers_something
 from gateway.auth._policy import IssuerPolicy, KeyDiscovery, KeyFile, KeyRefresh, KeyUrl
 from gateway.auth._reasons import AuthenticationFailed, KeysUnavailable, Reason
 from gateway.auth._revocations import Revocation, Revocations
@@ -30,8 +32,10 @@ __all__ = (
     "Revocation",
     "Revocations",
     "TokenMinter",
+    "covers_something",
     "denials_about",
     "generate_dev_issuer",
     "id_of",
+    "is_claim_text",
     "rules_about",
 )

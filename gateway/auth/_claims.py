@@ -111,8 +111,13 @@ def _check_audience(value: object, policy: IssuerPolicy) -> None:
         raise AuthenticationFailed(Reason.AUDIENCE)
 
 
+def is_claim_text(text: str) -> bool:
+    """Whether a caller may be called so, or be of a namespace that is."""
+    return 0 < len(text.encode()) <= _MAX_TEXT_BYTES and not _CONTROL.search(text)
+
+
 def _text(value: object, otherwise: Reason) -> str:
-    if not isinstance(value, str) or not value or len(value.encode()) > _MAX_TEXT_BYTES or _CONTROL.search(value):
+    if not isinstance(value, str) or not is_claim_text(value):
         raise AuthenticationFailed(otherwise)
     return value
 

@@ -98,6 +98,11 @@ def read_permissions(spelled: Iterable[str]) -> Permissions:
     return Permissions(anywhere, MappingProxyType(by_namespace), tuple(named))
 
 
+def covers_something(permission: str) -> bool:
+    """Whether a permission that is spelled so covers anything here."""
+    return read_permissions([permission]) != read_permissions([])
+
+
 def _named(permission: str) -> _Named | None:
     target, _, verb = permission.removeprefix(_NEXUS_PREFIX).rpartition(":")
     match target.split("/"):

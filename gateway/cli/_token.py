@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from gateway.auth import covers_something, is_claim_text
 from gateway.cli._options import add_config, duration, settings_of
 from gateway.settings import token_minter
 
@@ -21,10 +23,16 @@ def configure(parser: ArgumentParser) -> None:
         "      --permission 'nexus:orders/orders.v1/*:start' --ttl 8h"
     )
     add_config(parser)
-    parser.add_argument("--subject", metavar="S", required=True, help="who calls")
-    parser.add_argument("--namespace", metavar="N", required=True, help="the caller's own namespace")
+    parser.add_argument("--subject", metavar="S", type=_claim, required=True, help="who calls")
+    parser.add_argument("--namespace", metavar="N", type=_claim, required=True, help="the caller's own namespace")
     parser.add_argument(
-        "--permission", metavar="P", action="append", default=[], dest="permissions", help="may be given several times"
+        "--permission",
+        metavar="P",
+        type=_permission,
+        action="append",
+        default=[],
+        dest="permissions",
+        help="may be given several times",
     )
     parser.add_argument(
         "--ttl",
@@ -47,3 +55,18 @@ def run(arguments: Namespace) -> int:
     )
     print(token)
     return 0
+
+
+def _claim(text: str) -> str:
+    if not is_claim_text(text):
+        raise ArgumentTypeError("must be 1 to 1000 bytes of text without control characters")
+    return text
+
+
+def _permission(text: str) -> str:
+    if not covers_something(text):
+        raise ArgumentTypeError(
+            f"{text!r} covers nothing; write nexus:ENDPOINT/SERVICE/OPERATION:VERB, each of which may be *,"
+            " NAMESPACE:read, NAMESPACE:write or NAMESPACE:admin"
+        )
+    return text
