@@ -147,7 +147,9 @@ class Handlers:
                         token = self._sealer.seal_operation(call.principal.tenant, call.address, engine_token)
                     except TokenTooLong as error:
                         raise _unsendable(str(error)) from None
-                    location = result_location(self._public_url, call.address, token)
+                    # Where the engine cannot look, there is nothing to wait at.
+                    found = call.engine.finds(engine_token)
+                    location = result_location(self._public_url, call.address, token) if found else None
                     return OperationStarted(token, links, location, replayed=notes.replayed)
                 case _:
                     raise TypeError(f"a handler's start returned {type(result).__name__}")

@@ -77,6 +77,10 @@ class Engine(Protocol):
         """The token to hand to a handler's ``cancel``."""
         ...
 
+    def finds(self, engine_token: str) -> bool:
+        """Whether ``result`` and ``peek`` can look the operation up, or only its handler knows what its token means."""
+        ...
+
     def usable_links(self, links: Sequence[Link]) -> list[Link]:
         """Those of a caller's links that a hosted handler can do something with; the others would fail its start."""
         ...

@@ -278,6 +278,7 @@ async def test_a_path_that_is_none_of_the_four_is_not_found(stack: Stack, echo: 
 async def test_an_operation_whose_token_only_its_handler_knows_can_be_canceled_but_not_looked_up(probe: Caller) -> None:
     """Its result is delivered by callback; 501 says so, where waiting would be for ever."""
     answer = await probe.request("POST", "probe.v1/handmade")
+    assert set() == {"Location", "Retry-After"} & answer.headers.keys()
     assert 202 == (await probe.cancel("probe.v1/handmade", answer.token)).status
     for looked_up in (
         await probe.result("probe.v1/handmade", answer.token, wait="1s"),

@@ -94,6 +94,10 @@ class TemporalEngine:
         """The SDK's token, or the handler's own."""
         return _tokens.handler_token(engine_token)
 
+    def finds(self, engine_token: str) -> bool:
+        """Those that the SDK's tokens name."""
+        return not _tokens.is_handmade(engine_token)
+
     def usable_links(self, links: Sequence[Link]) -> list[Link]:
         """Those that the SDK can attach to what it starts; it fails the start on one that it cannot read."""
         return [link for link in links if is_link_of_temporal(link)]

@@ -105,9 +105,14 @@ def decode_engine_token(engine_token: str, namespace: str) -> OperationToken:
     return token
 
 
+def is_handmade(engine_token: str) -> bool:
+    """Whether the handler made the token up itself, so that it says nothing here."""
+    return engine_token.startswith(_OPAQUE)
+
+
 def handler_token(engine_token: str) -> str:
     """The token to give to the handler: its own, or the SDK's with the run in it, which the SDK's handlers accept."""
-    if engine_token.startswith(_OPAQUE):
+    if is_handmade(engine_token):
         return engine_token[len(_OPAQUE) :]
     fields = json.loads(engine_token)
     return OperationToken(
