@@ -15,6 +15,8 @@ from pydantic import TypeAdapter
 from pydantic.errors import PydanticUserError
 from pydantic_core import PydanticOmit
 
+from gateway.annotations import adapter_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -81,7 +83,7 @@ def _adapter(annotation: Any, mode: Mode) -> TypeAdapter[Any] | None:  # noqa: A
     if annotation in (Any, None, Content) and annotation is not NoneType:
         return None
     try:
-        adapter: TypeAdapter[Any] = TypeAdapter(annotation)
+        adapter = adapter_of(annotation)
         adapter.json_schema(mode=mode)
     except (PydanticUserError, PydanticOmit, TypeError, NameError):
         return None

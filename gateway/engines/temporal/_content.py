@@ -14,6 +14,9 @@ from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 
+from gateway.annotations import adapter_of
+from gateway.engines.temporal._json_inputs import read_json
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -116,6 +119,8 @@ class PayloadSerializer:
                 return RawValue(_unknown(content))
             raise _bad(f"this operation takes no body of type {error}; send application/json") from None
         try:
+            if payload.metadata["encoding"] == b"json/plain" and as_type not in (None, Any, RawValue):
+                return read_json(payload.data, as_type)
             value = self._converter.from_payload(payload, as_type)  # type: ignore[arg-type] # the stub leaves None out
             # The converters for null and binary bodies return what they hold, whatever the type asked for.
             return value if value is not None and not isinstance(value, bytes) else _checked(value, as_type)
@@ -134,7 +139,7 @@ def _checked(value: bytes | None, as_type: Any) -> Any:  # noqa: ANN401
 @functools.lru_cache(maxsize=1024)
 def _adapter(as_type: Any) -> TypeAdapter[Any]:  # noqa: ANN401 - any annotation
     try:
-        return TypeAdapter(as_type)
+        return adapter_of(as_type)
     except PydanticUserError:
         # A class that pydantic has no schema for, such as a protocol buffer: then it is an instance check.
         return TypeAdapter(as_type, config=ConfigDict(arbitrary_types_allowed=True))

@@ -1,6 +1,7 @@
 """Bodies to payloads and back: the bytes stay what they are."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any, TypedDict
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
@@ -37,6 +38,15 @@ class Line(BaseModel):
 
 class Basket(BaseModel):
     lines: list[Line]
+
+
+class Named(TypedDict):
+    name: str
+
+
+@dataclass
+class Delivery:
+    to: Named
 
 
 @pytest.fixture
@@ -99,6 +109,10 @@ async def test_input_that_does_not_fit_names_its_field_and_not_its_value(seriali
         ({"content-type": "application/json"}, b"[" * 100_000, Any),
         ({"content-type": "application/x-protobuf; message-type=no.such.Message"}, b"", Any),
         ({"content-type": "application/x-protobuf; message-type=google.protobuf.Duration"}, b"\xff", Duration),
+        ({"content-type": "application/json"}, b'"7"', int),
+        ({"content-type": "application/json"}, b'{"to": {"name": 5}}', Delivery),
+        ({"content-type": "application/json"}, b"{", Delivery),
+        ({"content-type": "application/json"}, b"{}", Duration),
         ({"content-type": "text/plain"}, b"hello", str),
     ],
 )
@@ -119,6 +133,9 @@ async def test_input_of_another_kind_is_a_bad_request(
         ({"content-type": "application/octet-stream"}, b"\x00", bytes, b"\x00"),
         ({"content-type": "application/octet-stream"}, b"\x00", Any, b"\x00"),
         ({"content-type": "application/json"}, b'"text"', str, "text"),
+        ({"content-type": "application/json"}, b'{"name": "x"}', Named, {"name": "x"}),
+        ({"content-type": "application/json"}, b'{"to": {"name": "x"}}', Delivery, Delivery(to={"name": "x"})),
+        ({"content-type": "application/json"}, b"5", Annotated[int, ["unhashable"]], 5),
         (
             {"content-type": "application/json; format=protobuf; message-type=google.protobuf.Duration"},
             b'"1s"',
