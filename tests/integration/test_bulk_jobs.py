@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from aiohttp import ClientSession
 from temporalio.api.batch.v1 import BatchOperationTermination
 from temporalio.api.common.v1 import WorkflowExecution
@@ -29,6 +30,7 @@ from tests.integration.caller import Answer, Caller
 from tests.integration.conftest import RIVALS
 from tests.integration.operations_api import OperationsApi
 from tests.integration.ordering import DECLINED, PROCESS, large_order, small_order
+from tests.integration.test_serving import command
 from tests.integration.waiting import eventually
 
 JOBS = "WorkflowType = 'RunBulkJob'"
@@ -284,6 +286,23 @@ async def test_a_job_that_cannot_begin_everywhere_is_stopped_where_it_has_begun(
             event.WhichOneof("attributes") async for event in handle.fetch_history_events()
         ]
         await handle.terminate()
+
+
+async def test_a_worker_goes_on_with_what_a_gateway_has_begun(stack: Stack, orders: Caller, mark: str) -> None:
+    """It knows the rules, and can tell who asked."""
+    await place(orders, 3, mark)
+    await until(OperationsApi(stack, orders), mark, failed=3)
+    edit = in_chunks_of(2, "100ms", worker=False)
+    async with another_gateway(stack, edit) as gateway:
+        api = OperationsApi(replace(stack, gateway=gateway), orders)
+        begun = await api.post("operations/bulk-retry", body=by(mark))
+        config = yaml.safe_load(stack.config.read_text())
+        edit(config)
+        config["bulk"]["worker"] = True
+        file = stack.config.with_name(f"{mark}.yaml")
+        file.write_text(yaml.safe_dump(config))
+        async with command(stack, "worker", "--config", str(file)):
+            assert ("completed", 3, 3, 0) == counts(await until_ended(api, begun))
 
 
 async def test_a_job_is_nobodys_operation(api: OperationsApi, orders: Caller, handlers: Client, mark: str) -> None:
