@@ -5,8 +5,9 @@
 3. ``api_error`` makes one answer of whatever went wrong.
 """
 
-from gateway.operations._access import Access, Asker
+from gateway.operations._access import Access
 from gateway.operations._actions import Actions, Request
+from gateway.operations._asking import Asker
 from gateway.operations._bulk import Bulk, BulkRequest
 from gateway.operations._bulk_requests import bulk_request
 from gateway.operations._errors import STATUS, ApiError, ErrorDetail, api_error, invalid

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from gateway.engines import Completed
     from gateway.model import Origin, Principal
-    from gateway.operations._access import Access, Asker, Target
+    from gateway.operations._access import Access
+    from gateway.operations._asking import Asker, Target
     from gateway.plugins import Exposed
     from gateway.starts import Starts
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gateway.engines import BatchKind, BatchOrder, BatchTooLarge, Chosen, OperationNotFound, TooManyBatches
 from gateway.model import OperationStatus
-from gateway.operations._access import Source
+from gateway.operations._asking import Source
 from gateway.operations._bulk_tokens import JobTokens, no_such_job
 from gateway.operations._errors import ApiError, invalid
 from gateway.operations._permits import VERBS, sealed_asker
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from gateway.engines import OperationFilter
     from gateway.model import Principal
-    from gateway.operations._access import Access, Asker
+    from gateway.operations._access import Access
+    from gateway.operations._asking import Asker
     from gateway.operations._bulk_tokens import Job
     from gateway.operations._parameters import Wanted
     from gateway.starts import Starts

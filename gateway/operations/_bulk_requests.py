@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from gateway.engines import BatchKind
     from gateway.model import Principal
-    from gateway.operations._access import Asker
+    from gateway.operations._asking import Asker
 
 _LONGEST_REASON: Final = 1000
 

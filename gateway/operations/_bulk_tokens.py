@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from gateway.model import Principal
-    from gateway.operations._access import Source
+    from gateway.operations._asking import Source
     from gateway.tokens import TokenSealer
 
 _PURPOSE: Final = "bulk"

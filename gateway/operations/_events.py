@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
     from gateway.engines import OperationEvent
-    from gateway.operations._access import Access, Target
+    from gateway.operations._access import Access
     from gateway.operations._actions import Request
+    from gateway.operations._asking import Target
 
 _HEARTBEAT: Final = b": heartbeat\n\n"
 _LONGEST_ID: Final = 40

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gateway.engines import Chosen, OperationFilter
 from gateway.model import OperationStatus, Verb
-from gateway.operations._access import Source
+from gateway.operations._asking import Source
 from gateway.operations._errors import no_such_page
 from gateway.operations._rendering import render_record
 from gateway.tokens import InvalidToken, TokenTooLong
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from gateway.engines import OperationRecord, ServiceScope
     from gateway.model import OperationAddress, Principal, Tenant
-    from gateway.operations._access import Access, Asker
+    from gateway.operations._access import Access
+    from gateway.operations._asking import Asker
     from gateway.operations._parameters import Page, Wanted
     from gateway.tokens import TokenSealer
 
