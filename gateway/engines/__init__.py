@@ -5,6 +5,7 @@ from gateway.engines._base import (
     Completed,
     Engine,
     EngineUnavailable,
+    InvalidInput,
     OperationNotFound,
     ResultNotSupported,
 )
@@ -66,6 +67,7 @@ __all__ = (
     "Engine",
     "EngineUnavailable",
     "InvalidFilter",
+    "InvalidInput",
     "InvalidPageToken",
     "KeptDelivery",
     "ListingUnavailable",

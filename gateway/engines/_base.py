@@ -10,10 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
+from nexusrpc import HandlerError, HandlerErrorType
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from nexusrpc import Content, HandlerError, Link, OperationError, Serializer
+    from nexusrpc import Content, Link, OperationError, Serializer
     from nexusrpc.handler import CancelOperationContext, StartOperationContext
 
     from gateway.engines._operations import OperationsEngine, StartNotes
@@ -34,6 +36,17 @@ class ResultNotSupported(Exception):
 
 class EngineUnavailable(Exception):
     """The engine cannot be reached; the request may be repeated."""
+
+
+class InvalidInput(HandlerError):
+    """A body that does not fit its type: a BAD_REQUEST.
+
+    ``faults`` are the paths in it, empty for all of it, each with what is wrong there; neither holds a value of it.
+    """
+
+    def __init__(self, message: str, faults: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(message, type=HandlerErrorType.BAD_REQUEST)
+        self.faults = tuple(faults)
 
 
 @dataclass(frozen=True, slots=True)

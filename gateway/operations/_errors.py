@@ -17,6 +17,7 @@ from gateway.engines import (
     ActionNotSupported,
     EngineUnavailable,
     InvalidFilter,
+    InvalidInput,
     InvalidPageToken,
     ListingUnavailable,
     OperationEnded,
@@ -147,6 +148,11 @@ def api_error(error: Exception, engine: Engine | None, correlation: Mapping[str,
             return no_such_page()
         case RemoteProtocolError():
             return _of_handler_error(error.to_handler_error())
+        case InvalidInput():
+            details = [
+                ErrorDetail(field=f"body.{path}" if path else "body", description=what) for path, what in error.faults
+            ]
+            return ApiError("INVALID_ARGUMENT", error.message, *details)
         case HandlerError():
             return _of_handler_error(error)
     translated = engine.translate(error) if engine is not None else None

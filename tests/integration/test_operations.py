@@ -257,6 +257,7 @@ async def test_an_approval_continues_the_operation(orders: Caller, api: Operatio
     await api.awaiting(started.token)
     forged = await api.post("operations/update/approve", started.token, {"approver": "mallory"})
     assert (400, "INVALID_ARGUMENT") == (forged.status, forged.json["error"]["code"])
+    assert ["body"] == [detail["field"] for detail in forged.json["error"]["details"]]
     boss = OperationsApi(stack, orders.showing(stack.token(subject="boss")))
     approved = await boss.post("operations/update/approve", started.token)
     assert (200, "boss") == (approved.status, approved.json["approved_by"])

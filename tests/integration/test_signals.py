@@ -37,6 +37,18 @@ async def test_a_signal_reaches_the_workflow_with_its_argument(api: OperationsAp
     assert (200, 7) == ((ended := await probe.result(COUNT, token)).status, ended.json)
 
 
+async def test_a_signal_that_does_not_fit_is_refused_and_says_where(api: OperationsApi, probe: Caller) -> None:
+    """Nothing is made to fit, and nothing of it reaches the workflow."""
+    token = (await probe.start(COUNT, {"id": uuid.uuid4().hex})).token
+    for body in ("7", True, 1.5):
+        refused = await api.post("operations/signal/add", token, body)
+        assert (400, "INVALID_ARGUMENT") == (refused.status, refused.json["error"]["code"])
+        (detail,) = refused.json["error"]["details"]
+        assert ("field_violation", "body") == (detail["type"], detail["field"])
+    assert 202 == (await api.post("operations/signal/end", token)).status
+    assert (200, 0) == ((ended := await probe.result(COUNT, token)).status, ended.json)
+
+
 async def test_a_signal_that_is_repeated_with_its_request_id_is_one_signal(api: OperationsApi, probe: Caller) -> None:
     """By either of the two headers; another id is another signal, and the same one is another for another operation."""
     first, second = [(await probe.start(COUNT, {"id": uuid.uuid4().hex})).token for _ in range(2)]

@@ -15,6 +15,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 
 from gateway.annotations import adapter_of
+from gateway.engines._base import InvalidInput
 from gateway.engines.temporal._json_inputs import read_json
 
 if TYPE_CHECKING:
@@ -125,9 +126,12 @@ class PayloadSerializer:
             # The converters for null and binary bodies return what they hold, whatever the type asked for.
             return value if value is not None and not isinstance(value, bytes) else _checked(value, as_type)
         except ValidationError as error:
-            raise _bad(f"the input does not fit the operation's type: {_faults(error)}") from None
+            raise _misfit(error) from None
         except (ValueError, RuntimeError, KeyError, TypeError) as error:
-            raise _bad(f"the input cannot be read as {payload.metadata['encoding'].decode('latin-1')}") from error
+            encoding = payload.metadata["encoding"].decode("latin-1")
+            raise InvalidInput(
+                f"the input cannot be read as {encoding}", [("", f"cannot be read as {encoding}")]
+            ) from error
 
 
 def _checked(value: bytes | None, as_type: Any) -> Any:  # noqa: ANN401
@@ -145,13 +149,12 @@ def _adapter(as_type: Any) -> TypeAdapter[Any]:  # noqa: ANN401 - any annotation
         return TypeAdapter(as_type, config=ConfigDict(arbitrary_types_allowed=True))
 
 
-def _faults(error: ValidationError) -> str:
-    faults = error.errors(include_url=False, include_context=False, include_input=False)
-    shown = [
-        f"{'.'.join(str(part) for part in fault['loc']) or 'input'}: {fault['msg']}" for fault in faults[:_MAX_FAULTS]
-    ]
-    more = len(faults) - len(shown)
-    return "; ".join(shown) + (f"; and {more} more" if more else "")
+def _misfit(error: ValidationError) -> InvalidInput:
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    faults = [(".".join(str(part) for part in fault["loc"]), fault["msg"]) for fault in found[:_MAX_FAULTS]]
+    shown = "; ".join(f"{path or 'input'}: {what}" for path, what in faults)
+    more = f"; and {len(found) - len(faults)} more" if len(found) > len(faults) else ""
+    return InvalidInput(f"the input does not fit the operation's type: {shown}{more}", faults)
 
 
 def _parse(header: str) -> tuple[str, Mapping[str, str]]:

@@ -11,6 +11,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 from temporalio.contrib.pydantic import pydantic_data_converter
 
+from gateway.engines import InvalidInput
 from gateway.engines.temporal._content import PayloadSerializer, content_of, payload_of
 
 _FORMS: list[tuple[dict[str, str], bytes, dict[str, bytes]]] = [
@@ -97,6 +98,8 @@ async def test_input_that_does_not_fit_names_its_field_and_not_its_value(seriali
     assert HandlerErrorType.BAD_REQUEST is raised.value.type
     assert "lines.0.quantity" in raised.value.message
     assert "s3cret" not in raised.value.message
+    assert isinstance(raised.value, InvalidInput)
+    assert ["lines.0.quantity"] == [path for path, _ in raised.value.faults]
 
 
 @pytest.mark.parametrize(
