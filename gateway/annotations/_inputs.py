@@ -93,6 +93,4 @@ def _strict_schema(schema: Mapping[str, Any], *, lenient: bool) -> Mapping[str, 
 def _whole_number(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     # To JSON Schema 5.0 is an integer, to the strict mode it is none.
     number = core_schema.union_schema([core_schema.int_schema(strict=True), core_schema.float_schema(strict=True)])
-    return core_schema.chain_schema(
-        [core_schema.custom_error_schema(number, custom_error_type="int_type"), schema]
-    )
+    return core_schema.chain_schema([core_schema.custom_error_schema(number, custom_error_type="int_type"), schema])

@@ -36,7 +36,10 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("gateway")
 
-_FIXED_SECTIONS: Final = ("server", "engines", "tokens", "callbacks", "access", "audit", "bulk", "telemetry", "plugins")
+_FIXED_SECTIONS: Final = (
+    *("server", "engines", "tokens", "callbacks", "access", "audit", "bulk", "telemetry"),
+    *("plugins", "installed_plugins"),
+)
 _FIXED_OF_ENDPOINT: Final = ("engine", "namespace", "task_queue", "services", "links")
 
 

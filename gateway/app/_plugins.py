@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def load_plugins(settings: Settings, environ: Mapping[str, str]) -> tuple[LoadedPlugin, ...]:
-    """The plugins that are installed and those that the configuration names.
+    """The plugins that are installed, as far as the configuration takes them, and those that it names.
 
     Raises:
         PluginError: with a line for each that does not load.
@@ -21,4 +21,4 @@ def load_plugins(settings: Settings, environ: Mapping[str, str]) -> tuple[Loaded
     context = PluginContext(
         service_name=settings.telemetry.service_name, endpoints=tuple(settings.endpoints), environ=environ
     )
-    return discover_plugins(settings.plugins, context)
+    return discover_plugins(settings.plugins, context, installed=settings.installed_plugins)

@@ -193,7 +193,7 @@ async def _register_attributes(address: str, namespaces: Iterable[str]) -> None:
 
 def _task_queues(settings: Settings) -> Sequence[tuple[str, str]]:
     """Where the worker has something to do."""
-    plugins = _plugins(settings.plugins)
+    plugins = _plugins(settings.plugins, settings.installed_plugins)
     working = {
         name for found in plugins if found.plugin.workflows or found.plugin.activities for name in found.services
     }
@@ -201,6 +201,6 @@ def _task_queues(settings: Settings) -> Sequence[tuple[str, str]]:
     return sorted({(one.namespace, one.task_queue) for one in mounted if working.intersection(one.services)})
 
 
-def _plugins(named: Sequence[str] = ()) -> Sequence[LoadedPlugin]:
+def _plugins(named: Sequence[str], installed: Sequence[str] = ("*",)) -> Sequence[LoadedPlugin]:
     """The installed plugins, and those that a configuration names."""
-    return discover_plugins(named, PluginContext(environ=os.environ))
+    return discover_plugins(named, PluginContext(environ=os.environ), installed=installed)

@@ -7,8 +7,10 @@ installed it and seldom whoever wrote it.
 
 from __future__ import annotations
 
+import inspect
 import logging
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from operator import attrgetter
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 PLUGIN_GROUP: Final = "nexus_gateway.plugins"
 """The entry point group in which installed plugins are looked up."""
+
+_ADVICE: Final = "leave one of them out (installed_plugins and plugins of the configuration say what is loaded)"
 
 _log = logging.getLogger("gateway.plugins")
 
@@ -49,19 +53,21 @@ class LoadedPlugin:
     services: Mapping[str, ServiceHandler]
 
 
-def discover_plugins(names: Sequence[str], context: PluginContext) -> tuple[LoadedPlugin, ...]:
+def discover_plugins(
+    names: Sequence[str], context: PluginContext, *, installed: Sequence[str] = ("*",)
+) -> tuple[LoadedPlugin, ...]:
     """Load and check the installed plugins, then those in ``names`` (each ``module:attribute``).
 
-    An object that is both installed and named is taken once.
+    ``installed`` are globs of the entry points to load. An object that is both installed and named is taken once.
 
     Raises:
         PluginError: A plugin does not load, is not a plugin, holds a blocking or undecorated handler, or offers a
-            service that another one offers too.
+            service that another one offers too; or ``installed`` names one that there is not.
     """
     loaded: list[LoadedPlugin] = []
-    faults: list[str] = []
+    faults = [*_not_installed(installed)]
     seen: list[object] = []
-    for source in (*_installed(), *_configured(names)):
+    for source in (*_installed(installed), *_configured(names)):
         try:
             found = source.load()
             if any(found is known for known in seen):
@@ -95,10 +101,20 @@ class _Source:
             raise UnsoundError(f"cannot be loaded from {self.target!r}: {_in_one_line(error)}") from error
 
 
-def _installed() -> Iterator[_Source]:
+def _installed(globs: Sequence[str]) -> Iterator[_Source]:
     found = entry_points(group=PLUGIN_GROUP)
     for entry_point in sorted(found, key=lambda entry_point: (entry_point.name, entry_point.value)):
-        yield _Source(f"plugin {entry_point.name!r} of {_distribution(entry_point)}", entry_point.value)
+        if any(fnmatchcase(entry_point.name, glob) for glob in globs):
+            yield _Source(f"plugin {entry_point.name!r} of {_distribution(entry_point)}", entry_point.value)
+
+
+def _not_installed(globs: Sequence[str]) -> Iterator[str]:
+    known = entry_points(group=PLUGIN_GROUP).names
+    for index, glob in enumerate(globs):
+        # A glob says what to take of whatever there is; a name says that it is there.
+        if "*" not in glob and not any(fnmatchcase(name, glob) for name in known):
+            there = ", ".join(sorted(known)) or "none"
+            yield f"installed_plugins.{index} of the configuration: no plugin {glob!r} is installed; there are {there}"
 
 
 def _configured(names: Sequence[str]) -> Iterator[_Source]:
@@ -133,6 +149,9 @@ def _made(found: object, context: PluginContext) -> HandlerPlugin:
         made = found(context)
     except (Exception, SystemExit) as error:
         raise UnsoundError(f"failed when it was called with its PluginContext: {_in_one_line(error)}") from error
+    if inspect.iscoroutine(made):
+        made.close()
+        raise UnsoundError("is an 'async def'; write it with 'def', plugins are made before anything runs")
     if not isinstance(made, HandlerPlugin):
         raise UnsoundError(f"made a {_type_name(made)} instead of a HandlerPlugin")
     return made
@@ -144,7 +163,7 @@ def _collisions(loaded: Sequence[LoadedPlugin]) -> Iterator[str]:
         for service in plugin.services:
             owner = owners.setdefault(service, plugin.origin)
             if owner != plugin.origin:
-                yield f"{plugin.origin}: offers the service {service!r}, and so does {owner}; uninstall one of them"
+                yield f"{plugin.origin}: offers the service {service!r}, and so does {owner}; {_ADVICE}"
 
 
 def _type_name(value: object) -> str:

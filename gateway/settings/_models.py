@@ -61,6 +61,11 @@ class Settings(Section):
         description="Handler plugins beside those that installed packages announce.",
         examples=[["my_package.plugin:plugin"]],
     )
+    installed_plugins: tuple[Name, ...] = Field(
+        default=("*",),
+        description="Globs of the entry points whose plugins are loaded; the others may be installed all the same.",
+        examples=[["orders", "acme-*"]],
+    )
     limits: LimitSettings = Field(default=LimitSettings(), description="Limits, all with sane defaults.")
 
     def listening_on(self, *, host: str | None = None, port: int | None = None) -> Self:

@@ -128,6 +128,10 @@ def exploding(_context: PluginContext) -> HandlerPlugin:
     raise LookupError("COLOUR is not set")
 
 
+async def waiting(_context: PluginContext) -> HandlerPlugin:
+    return HandlerPlugin(services=[Greeting()])
+
+
 def wrong(_context: PluginContext) -> str:
     return "plugin"
 
@@ -201,6 +205,7 @@ def test_calls_a_callable_with_the_context(install: Install) -> None:
         (here("missing"), "AttributeError"),
         (here("exploding"), "failed when it was called with its PluginContext: LookupError: COLOUR is not set"),
         (here("wrong"), "made a str instead of a HandlerPlugin"),
+        (here("waiting"), "is an 'async def'; write it with 'def'"),
         (here("a_number"), "is a int, neither a HandlerPlugin nor a callable"),
         (here("blocking"), "Blocking.nap: a blocking operation"),
         (here("blocking_cancel"), "WithBlockingCancel.run: a blocking operation"),
@@ -236,6 +241,28 @@ def test_names_both_plugins_of_one_service(install: Install) -> None:
     assert "offers the service 'greeting.v1'" in line
     assert "plugin 'greetings' of acme-greetings 1.2" in line
     assert here("other") in line
+    assert "installed_plugins" in line
+
+
+def test_what_is_installed_can_be_left_out(install: Install) -> None:
+    """Another plugin may then have the names of its services."""
+    install("acme-greetings", "greetings", here("plugin"))
+    install("acme-partial", "partial", here("partial_start"))
+    installed = discover_plugins([here("other")], _CONTEXT, installed=["part*", "orders"])
+    assert ["orders.v1", "partial.v1", "greeting.v1"] == [
+        service for loaded in installed for service in loaded.services
+    ]
+    assert () == discover_plugins([], _CONTEXT, installed=[])
+
+
+def test_a_plugin_that_is_to_be_loaded_and_is_not_installed_is_a_fault(install: Install) -> None:
+    """A glob may match nothing, a name is a promise."""
+    install("acme-greetings", "greetings", here("plugin"))
+    with pytest.raises(PluginError) as caught:
+        discover_plugins([], _CONTEXT, installed=["greeting", "nothing-*"])
+    (line,) = caught.value.faults
+    assert line.startswith("installed_plugins.0 of the configuration: no plugin 'greeting' is installed; there are")
+    assert "greetings" in line
 
 
 def test_reports_every_fault_at_once(install: Install) -> None:
