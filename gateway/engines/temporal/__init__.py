@@ -9,7 +9,7 @@ from gateway.engines.temporal._deliveries import DeliveryTerms, TemporalDeliveri
 from gateway.engines.temporal._delivery_workflow import DeliverCallback, DeliveryActivities
 from gateway.engines.temporal._engine import TemporalEngine
 from gateway.engines.temporal._setup import SetUpFailed, register_attributes
-from gateway.engines.temporal._worker import WorkerPlan, run_workers
+from gateway.engines.temporal._worker import WorkerPlan, run_workers, unfit_for_workers
 
 __all__ = (
     "ATTRIBUTES",
@@ -28,4 +28,5 @@ __all__ = (
     "connected",
     "register_attributes",
     "run_workers",
+    "unfit_for_workers",
 )

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from temporalio import activity, workflow
 from temporalio.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from temporalio.client import Client
 
@@ -38,6 +39,17 @@ class WorkerPlan:
     activities: Sequence[Callable[..., Any]]
     activities_at_a_time: int | None = None
     heartbeats: timedelta = _HEARTBEATS
+
+
+def unfit_for_workers(workflows: Sequence[type], activities: Sequence[Callable[..., Any]]) -> Iterator[str]:
+    """What a worker would not take of these, a sentence for each, and how it is repaired."""
+    for cls in workflows:
+        if workflow._Definition.from_class(cls) is None:  # noqa: SLF001 - the SDK has no public name for it
+            yield f"its workflow {cls.__qualname__} is none; decorate the class itself with @temporalio.workflow.defn"
+    for function in activities:
+        if activity._Definition.from_callable(function) is None:  # noqa: SLF001 - as above
+            name = getattr(function, "__qualname__", type(function).__qualname__)
+            yield f"its activity {name} is none; decorate it with @temporalio.activity.defn"
 
 
 async def run_workers(clients: Mapping[str, Client], plans: Sequence[WorkerPlan], stop: asyncio.Event) -> None:

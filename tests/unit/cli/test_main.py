@@ -259,6 +259,34 @@ def test_check_names_a_plugin_that_does_not_load(config: Path, capsys: pytest.Ca
     assert "No module named 'no_such_module'" in line
 
 
+@pytest.mark.parametrize("command", ["check", "worker"])
+def test_what_no_worker_takes_is_a_fault_of_the_plugin(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    """Whoever checks a configuration learns it, and not the worker in the night."""
+    (tmp_path / "undecorated_plugin.py").write_text(
+        "from temporalio import workflow\n"
+        "from gateway.plugins import HandlerPlugin\n"
+        "@workflow.defn\n"
+        "class Base:\n"
+        "    @workflow.run\n"
+        "    async def run(self) -> None: ...\n"
+        "class Derived(Base):\n"
+        "    pass\n"
+        "async def charge() -> None: ...\n"
+        "plugin = HandlerPlugin(services=[], workflows=[Base, Derived], activities=[charge])\n"
+    )
+    content = yaml.safe_load(config.read_text())
+    content["plugins"] = ["undecorated_plugin:plugin"]
+    monkeypatch.syspath_prepend(tmp_path)
+    assert 1 == main([command, "--config", str(write(tmp_path, content))])
+    lines = capsys.readouterr().err.splitlines()
+    named = "plugin 'undecorated_plugin:plugin' (plugins.0 of the configuration): its "
+    [workflow, activity] = [line.partition(named)[2] for line in lines if named in line]
+    assert workflow.startswith("workflow Derived is none; decorate the class itself with @temporalio.workflow.defn")
+    assert activity.startswith("activity charge is none; decorate it with @temporalio.activity.defn")
+
+
 def test_a_plugin_may_lie_in_the_current_directory(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
