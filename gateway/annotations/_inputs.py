@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
-from pydantic_core import CoreSchema, SchemaValidator, core_schema
+from pydantic_core import CoreSchema, SchemaError, SchemaValidator, core_schema
 
 from gateway.annotations._adapters import adapter_of
 
@@ -65,9 +65,7 @@ def _strict(part: Any, *, lenient: bool) -> Any:  # noqa: ANN401 - a schema, or 
         case {"type": str() as kind} if kind in _AUTHORS:
             return part
         case {"type": "union", "choices": choices}:
-            # What is made of an integer would otherwise go by another name in the path of a fault.
-            named = [(one, "int") if isinstance(one, dict) and one["type"] == "int" else one for one in choices]
-            return _strict_schema({**part, "choices": named}, lenient=lenient)
+            return _strict_schema({**part, "choices": [_named(one) for one in choices]}, lenient=lenient)
         case {"type": str()}:
             return _strict_schema(part, lenient=lenient)
         case dict():
@@ -76,6 +74,15 @@ def _strict(part: Any, *, lenient: bool) -> Any:  # noqa: ANN401 - a schema, or 
             return type(part)(_strict(inner, lenient=lenient) for inner in part)
         case _:
             return part
+
+
+def _named(choice: Any) -> Any:  # noqa: ANN401 - a schema, with a name or without one
+    # The path of a fault names the choice, and what is made of an integer would go by another name there.
+    try:
+        return choice if isinstance(choice, tuple) else (choice, SchemaValidator(choice).title)
+    except SchemaError:
+        # It refers to a definition, and has its name from that.
+        return choice
 
 
 def _strict_schema(schema: Mapping[str, Any], *, lenient: bool) -> Mapping[str, Any]:
