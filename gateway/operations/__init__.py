@@ -12,7 +12,7 @@ from gateway.operations._bulk import Bulk, BulkRequest
 from gateway.operations._bulk_requests import bulk_request
 from gateway.operations._errors import STATUS, ApiError, ErrorDetail, api_error, invalid
 from gateway.operations._events import Events
-from gateway.operations._parameters import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, parse_filter, parse_list
+from gateway.operations._parameters import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, parse_filter, parse_list, parse_reason
 from gateway.operations._permits import Permits
 from gateway.operations._queries import Queries
 from gateway.operations._rendering import json_text
@@ -38,4 +38,5 @@ __all__ = (
     "json_text",
     "parse_filter",
     "parse_list",
+    "parse_reason",
 )

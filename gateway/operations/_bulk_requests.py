@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from gateway.operations._bulk import BulkRequest
 from gateway.operations._errors import invalid
-from gateway.operations._parameters import parse_filter
+from gateway.operations._parameters import parse_filter, parse_reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from gateway.engines import BatchKind
     from gateway.model import Principal
     from gateway.operations._asking import Asker
-
-_LONGEST_REASON: Final = 1000
 
 
 def bulk_request(
@@ -35,9 +33,7 @@ def bulk_request(
     """
     if ("tokens" in body) == ("filter" in body):
         raise invalid("body", "must hold either tokens or filter, and not both")
-    reason, dry_run = body.get("reason", ""), body.get("dry_run", False)
-    if not isinstance(reason, str) or len(reason) > _LONGEST_REASON:
-        raise invalid("body.reason", f"must be text of at most {_LONGEST_REASON} characters")
+    reason, dry_run = parse_reason(body), body.get("dry_run", False)
     if not isinstance(dry_run, bool):
         raise invalid("body.dry_run", "must be true or false")
     return BulkRequest(

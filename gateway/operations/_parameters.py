@@ -1,4 +1,4 @@
-"""The parameters of lists and counts, read strictly: what is unknown, double or malformed is named, not guessed at."""
+"""Parameters of lists, counts and actions, read strictly: what is unknown, double or malformed is named, not guessed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from gateway.model import OperationStatus, PartialAddress
 from gateway.operations._errors import invalid
@@ -21,6 +21,7 @@ DEFAULT_PAGE_SIZE: Final = 50
 _METADATA: Final = "metadata."
 _MAX_METADATA: Final = 16
 _LONGEST: Final = 2000
+_LONGEST_REASON: Final = 1000
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _NAMES: Final = ("endpoint", "service", "operation", "caller", "query", "since", "until")
 
@@ -109,6 +110,14 @@ def _wanted(given: dict[str, str]) -> Wanted:
         metadata=metadata,
         query=given.get("query", ""),
     )
+
+
+def parse_reason(body: Mapping[str, Any]) -> str:
+    """Why, as a body says it; empty where it does not. Raises ApiError 400."""
+    reason = body.get("reason", "")
+    if not isinstance(reason, str) or len(reason) > _LONGEST_REASON:
+        raise invalid("body.reason", f"must be text of at most {_LONGEST_REASON} characters")
+    return reason
 
 
 def _once(parameters: Iterable[tuple[str, str]]) -> dict[str, str]:

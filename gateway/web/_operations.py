@@ -11,7 +11,7 @@ from aiohttp import web
 from nexusrpc import Content
 
 from gateway.engines import BatchKind
-from gateway.operations import Request, bulk_request, invalid, parse_filter, parse_list
+from gateway.operations import Request, bulk_request, invalid, parse_filter, parse_list, parse_reason
 from gateway.plugins import ExposedKind
 from gateway.web._api import BEGUN, CALL, json_response
 from gateway.web._bodies import read_body, read_object
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from gateway.operations import Access, Actions, Bulk, Events, Queries
     from gateway.web._api import ApiLimits
 
-_LONGEST_REASON = 1000
 _LONGEST_ID = 1000
 
 
@@ -94,9 +93,7 @@ class OperationsViews:
     async def terminate(self, request: web.Request) -> web.Response:
         """End one."""
         asked = await self._about_one(request)
-        reason = (await self._object(request, "reason")).get("reason", "")
-        if not isinstance(reason, str) or len(reason) > _LONGEST_REASON:
-            raise invalid("body.reason", f"must be text of at most {_LONGEST_REASON} characters")
+        reason = parse_reason(await self._object(request, "reason"))
         return json_response(await self._actions.terminate(asked, reason))
 
     async def retry(self, request: web.Request) -> web.Response:
