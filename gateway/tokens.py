@@ -189,7 +189,7 @@ class TokenSealer:
             TokenTooLong: when it would not fit in 4096 characters.
             LookupError: when there is no key of that id.
         """
-        return self.seal(_OPERATION, [digest_of(address), engine_token], key_id=key_id, context=_bound_to(tenant))
+        return self.seal(_OPERATION, [digest_of(address), engine_token], key_id=key_id, context=bound_to(tenant))
 
     def open_operation(self, token: str, tenant: Tenant, address: OperationAddress) -> str:
         """The engine's token, when ``tenant`` got ``token`` for its own operation at ``address``.
@@ -213,7 +213,7 @@ class TokenSealer:
             TokenTooLong: when it would not fit in 7680 characters.
         """
         fields = [digest_of(address), engine_token, owner.issuer, owner.namespace]
-        return self.seal(_ANOTHERS_OPERATION, fields, context=_bound_to(tenant))
+        return self.seal(_ANOTHERS_OPERATION, fields, context=bound_to(tenant))
 
     def open_any_operation(self, token: str, tenant: Tenant) -> OpenedOperation:
         """What ``tenant`` got ``token`` for, wherever it is and whoever's.
@@ -244,7 +244,7 @@ class TokenSealer:
 
     def _opened(self, purpose: str, token: str, tenant: Tenant) -> tuple[str, ...] | None:
         with suppress(InvalidToken):
-            return self.open(purpose, token, _bound_to(tenant))
+            return self.open(purpose, token, bound_to(tenant))
         return None
 
     def _parse(self, token: str) -> tuple[str, bytes]:
@@ -274,7 +274,8 @@ def digest_of(address: OperationAddress) -> str:
     return _to_text(sha256(_joined(_bytes(part) for part in parts)).digest()[:_DIGEST_BYTES])
 
 
-def _bound_to(tenant: Tenant) -> tuple[bytes, ...]:
+def bound_to(tenant: Tenant) -> tuple[bytes, ...]:
+    """The context of what opens for one tenant only."""
     return _bytes(tenant.issuer), _bytes(tenant.namespace)
 
 

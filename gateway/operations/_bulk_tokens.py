@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Final
 
 from gateway.engines import BatchKind
 from gateway.operations._errors import ApiError, invalid
-from gateway.tokens import InvalidToken, TokenTooLong
+from gateway.tokens import InvalidToken, TokenTooLong, bound_to
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from gateway.model import Principal
     from gateway.operations._asking import Source
@@ -71,7 +71,7 @@ class JobTokens:
         """
         fields = [job.kind.value, job.asked_by, job.key, *map(_place, job.places)]
         try:
-            return self._sealer.seal(_PURPOSE, fields, context=_context(principal))
+            return self._sealer.seal(_PURPOSE, fields, context=bound_to(principal.tenant))
         except TokenTooLong:
             raise invalid("body", "is about too many places for one job; name an endpoint at a time") from None
 
@@ -82,7 +82,7 @@ class JobTokens:
             ApiError: 404, it is at a place that is not among the ``sources`` any more.
         """
         try:
-            kind, asked_by, key, *places = self._sealer.open(_PURPOSE, token, _context(principal))
+            kind, asked_by, key, *places = self._sealer.open(_PURPOSE, token, bound_to(principal.tenant))
         except InvalidToken:
             return None
         known = {_place(source): source for source in sources}
@@ -102,7 +102,3 @@ def _place(source: Source) -> str:
 
 def _digest(text: str) -> str:
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _context(principal: Principal) -> Sequence[bytes]:
-    return [part.encode("utf-8", "surrogatepass") for part in (principal.issuer, principal.namespace)]

@@ -18,7 +18,7 @@ from gateway.model import OperationStatus, Verb
 from gateway.operations._asking import Source
 from gateway.operations._errors import no_such_page
 from gateway.operations._rendering import render_record
-from gateway.tokens import InvalidToken, TokenTooLong
+from gateway.tokens import InvalidToken, TokenTooLong, bound_to
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -142,4 +142,4 @@ def operation_filters(
 
 
 def _context(principal: Principal, wanted: Wanted) -> Sequence[bytes]:
-    return [part.encode("utf-8", "surrogatepass") for part in (principal.issuer, principal.namespace, wanted.digest())]
+    return (*bound_to(principal.tenant), wanted.digest().encode())
