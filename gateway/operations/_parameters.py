@@ -1,4 +1,4 @@
-"""Parameters of lists, counts and actions, read strictly: what is unknown, double or malformed is named, not guessed."""
+"""Parameters of lists, counts and actions, read strictly: the unknown, double or malformed is named, not guessed at."""
 
 from __future__ import annotations
 
