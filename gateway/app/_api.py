@@ -36,12 +36,11 @@ class Api:
         """Add the API to the public listener's application."""
         core = self._core
         access = Access(
-            authenticator=core.authenticator,
+            callers=core.callers,
             authorizer=core.authorizer,
             registry=core.registry,
             engines=core.engines,
             sealer=core.sealer,
-            telemetry=core.telemetry,
             auditor=core.auditor,
         )
         queries, actions = Queries(access, core.sealer), Actions(access, core.starts)

@@ -12,6 +12,7 @@ from gateway.app._deliveries import delivery_places, outbound
 from gateway.app._observing import audited
 from gateway.app._plugins import load_plugins
 from gateway.auth import Auditor, Authenticator, Authorizer
+from gateway.callers import Callers
 from gateway.engines.temporal import TemporalEngine
 from gateway.registry import Registry
 from gateway.settings import endpoints, issuer_policies, permission_issuers, token_keys, trace_policies
@@ -59,6 +60,7 @@ class Core:
     mounted: Sequence[Endpoint]
     registry: Registry
     authenticator: Authenticator
+    callers: Callers
     authorizer: Authorizer
     auditor: Auditor
     sealer: TokenSealer
@@ -97,6 +99,7 @@ async def core(
             own_urls=(public_url, own_url),
             own_addresses=sockets.own_addresses,
         )
+        auditor = Auditor(await stack.enter_async_context(audited(settings, telemetry)))
         yield Core(
             settings=settings,
             telemetry=telemetry,
@@ -106,8 +109,9 @@ async def core(
             mounted=mounted,
             registry=registry,
             authenticator=authenticator,
+            callers=Callers(authenticator, auditor, telemetry),
             authorizer=Authorizer(mounted, permission_issuers(settings)),
-            auditor=Auditor(await stack.enter_async_context(audited(settings, telemetry))),
+            auditor=auditor,
             sealer=sealer,
             clients=clients,
             engines=_engines(mounted, clients, bulk_terms(settings)),

@@ -36,11 +36,10 @@ class Nexus:
         )
         self._handlers = self._handlers_for(core, callbacks, outcomes)
         self._admission = Admission(
-            authenticator=core.authenticator,
+            callers=core.callers,
             authorizer=core.authorizer,
             registry=core.registry,
             engines=core.engines,
-            telemetry=core.telemetry,
             limits=dispatch_limits(self._limits),
             auditor=core.auditor,
         )

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 
 from nexusrpc import HandlerError, HandlerErrorType
 
-from gateway.auth import Auditor, AuthenticationFailed, KeysUnavailable
 from gateway.dispatch._call import Call, DispatchLimits, Incoming
 from gateway.dispatch._errors import NOT_MOUNTED, not_found
-from gateway.model import Decision, OperationAddress, Principal, Verb
+from gateway.model import Decision, OperationAddress, Verb
 from gateway.protocol import CancelOperation, FetchInfo, FetchResult, NexusRequest, StartOperation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import timedelta
 
-    from gateway.auth import Authenticator, Authorizer
+    from gateway.auth import Auditor, Authorizer
+    from gateway.callers import Callers
     from gateway.engines import Engine
+    from gateway.model import Principal
     from gateway.registry import MountedEndpoint, Registry
-    from gateway.telemetry import Telemetry
 
 _VERBS: Mapping[type, Verb] = {
     StartOperation: Verb.START,
@@ -36,20 +36,18 @@ class Admission:
     def __init__(
         self,
         *,
-        authenticator: Authenticator,
+        callers: Callers,
         authorizer: Authorizer,
         registry: Registry,
         engines: Mapping[str, Engine],
-        telemetry: Telemetry,
         limits: DispatchLimits,
-        auditor: Auditor | None = None,
+        auditor: Auditor,
     ) -> None:
-        self._authenticator = authenticator
+        self._callers = callers
         self._authorizer = authorizer
         self._registry = registry
         self._engines = engines
-        self._telemetry = telemetry
-        self._auditor = auditor or Auditor()
+        self._auditor = auditor
         self.limits = limits
         """May be replaced at any time."""
 
@@ -71,7 +69,7 @@ class Admission:
             # Before anybody is refused: an operator wants to see where that happens.
             incoming.span.name(*mounted.known(request.service, request.operation))
         async with asyncio.timeout_at(deadline):
-            principal = await self._authenticate(incoming, address, verb)
+            principal = await self._callers.verified(incoming, address, verb)
         decision = self._decide(incoming, principal, mounted, address, verb)
         if mounted is None or not decision.visible:
             raise not_found(NOT_MOUNTED)
@@ -88,26 +86,6 @@ class Admission:
             time_limit=time_limit,
             deadline=deadline,
         )
-
-    async def _authenticate(self, incoming: Incoming, address: OperationAddress, verb: Verb) -> Principal:
-        try:
-            principal = await self._authenticator.authenticate(
-                incoming.authorization, incoming.certificate, peer=incoming.peer
-            )
-        except (AuthenticationFailed, KeysUnavailable) as error:
-            if isinstance(error, AuthenticationFailed):
-                self._telemetry.authentication_failure(error.reason)
-            self._auditor.unauthenticated(
-                error,
-                address,
-                verb,
-                trace_id=incoming.span.trace_id,
-                request_id=incoming.request_id,
-                peer=incoming.peer,
-            )
-            raise
-        incoming.span.caller(principal.issuer)
-        return principal
 
     def _decide(
         self,

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from gateway.auth import AuthenticationFailed, KeysUnavailable
 from gateway.engines import Chosen, ServiceScope
 from gateway.model import Decision, OperationAddress, PartialAddress, Reach
 from gateway.operations._asking import Asker, Source, Target
@@ -23,11 +22,11 @@ from gateway.tokens import InvalidToken, digest_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from gateway.auth import Auditor, Authenticator, Authorizer
+    from gateway.auth import Auditor, Authorizer
+    from gateway.callers import Callers
     from gateway.engines import Engine
     from gateway.model import Principal, Tenant, Verb
     from gateway.registry import MountedEndpoint, Registry
-    from gateway.telemetry import Telemetry
     from gateway.tokens import TokenSealer
 
 _A_RULE_MATCHES: Final = "an allow rule matches"
@@ -41,20 +40,18 @@ class Access:
     def __init__(
         self,
         *,
-        authenticator: Authenticator,
+        callers: Callers,
         authorizer: Authorizer,
         registry: Registry,
         engines: Mapping[str, Engine],
         sealer: TokenSealer,
-        telemetry: Telemetry,
         auditor: Auditor,
     ) -> None:
-        self._authenticator = authenticator
+        self._callers = callers
         self._authorizer = authorizer
         self._registry = registry
         self._engines = engines
         self._sealer = sealer
-        self._telemetry = telemetry
         self._auditor = auditor
         self._places = {
             digest_of(address): (mounted, address)
@@ -69,22 +66,7 @@ class Access:
             AuthenticationFailed: there is no token, or it is no good.
             KeysUnavailable: an issuer's keys cannot be had.
         """
-        try:
-            principal = await self._authenticator.authenticate(asker.authorization, asker.certificate, peer=asker.peer)
-        except (AuthenticationFailed, KeysUnavailable) as error:
-            if isinstance(error, AuthenticationFailed):
-                self._telemetry.authentication_failure(error.reason)
-            self._auditor.unauthenticated(
-                error,
-                PartialAddress(),
-                asker.asks,
-                trace_id=asker.trace_id,
-                request_id=asker.request_id,
-                peer=asker.peer,
-            )
-            raise
-        asker.span.caller(principal.issuer)
-        return principal
+        return await self._callers.verified(asker, PartialAddress(), asker.asks)
 
     def target(self, asker: Asker, principal: Principal, token: str, verb: Verb) -> Target:
         """The operation behind a token, where the caller may do this to it.
@@ -119,7 +101,7 @@ class Access:
     def holds_still(self, target: Target, verb: Verb) -> bool:
         """Whether the caller may go on with what it was let begin: its token still counts, and a rule still lets it."""
         decision = self._decide(target.principal, target.mounted, target.address, verb, target.owner)
-        return decision.allowed and self._authenticator.counts_still(target.principal)
+        return decision.allowed and self._callers.counts_still(target.principal)
 
     def seal(self, principal: Principal, chosen: Chosen) -> str:
         """The token that the caller gets for an operation: the one that start returned, where it is its tenant's own.
