@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 _BASE: Final = "/api/v1/operations"
 _TEXT: Final = {"type": "string", "maxLength": 2000, "pattern": r"^[^\x00-\x1f\x7f-\x9f]*$"}
-_SOME_TEXT: Final = {**_TEXT, "pattern": r"^[^\x00-\x1f\x7f-\x9f]*\S[^\x00-\x1f\x7f-\x9f]*$"}
+_SOME_TEXT: Final = {
+    **_TEXT,
+    "pattern": r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$",
+}
 _MOMENT: Final = {"type": "string", "format": "date-time", "pattern": "^[12][0-9]{3}-[0-9]{2}-[0-9]{2}T"}
 _FILTERS: Final = (
     query("endpoint", "Only at this endpoint.", _SOME_TEXT),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from pydantic import BaseModel
 
 from gateway.auth import Authorizer
 from gateway.discovery import OpenApi, Services
+from gateway.discovery._routes import api_paths
 from gateway.model import Endpoint, Principal, Rule, Verb
 from gateway.registry import Registry
 from tests.unit.test_registry import loaded
@@ -103,3 +105,12 @@ def test_without_a_token_the_operations_can_be_kept_back() -> None:
     assert set() == definitions(found)
     assert not any(path.startswith(PATH) for path in found["paths"])
     assert "/api/v1/operations" in found["paths"]
+
+
+@pytest.mark.parametrize("text", ["", " ", "\x96", " \x96 ", "\n"])
+def test_a_filter_that_would_be_refused_is_none_by_its_schema(text: str) -> None:
+    """Blank ones, and ones of control characters, which are no white space to everybody."""
+    parameters = {each["name"]: each for each in api_paths()["/api/v1/operations"]["get"]["parameters"]}
+    pattern = parameters["operation"]["schema"]["pattern"]
+    assert re.search(pattern, "a b")
+    assert not re.search(pattern, text)
