@@ -8,21 +8,26 @@ aiohttp reads a request's head for as long as its sender takes; here every phase
 - answer: from the moment the client does not take what is sent; the connection is cut;
 - idle: between two requests; the connection is closed without a word.
 
-What is no HTTP gets one short answer that repeats nothing of it, and one line in the log. The phases are told apart by
-what aiohttp's parser has made of the bytes so far: ``data_received`` is where this class looks.
+What is no HTTP gets one short answer that repeats nothing of it, and one line in the log. Whose request it would have
+been, a Nexus caller's or one of ``/api/v1``, is not known yet, so such an answer has the failures of both.
+
+The phases are told apart by what aiohttp's parser has made of the bytes so far: ``data_received`` is where this class
+looks.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import ClientPayloadError, http_exceptions, web
 from nexusrpc import HandlerError, HandlerErrorType
 
+from gateway.operations import api_error
 from gateway.protocol import EncodedResponse, HandlerFailed, encode_response
 from gateway.web._pieces import Pieces
 
@@ -209,13 +214,13 @@ class GuardedProtocol(web.RequestHandler):
             _logger.info("refused what is not HTTP/1.1: %s", type(exc).__name__)
             too_long = isinstance(exc, http_exceptions.LineTooLong)
             text = self._too_long() if too_long else "the request is not well-formed HTTP/1.1"
-            encoded = _refusal(text, HandlerErrorType.BAD_REQUEST)
+            encoded = _unrouted(text, HandlerErrorType.BAD_REQUEST)
         elif isinstance(exc, ConnectionError):
             _logger.info("a client went away: %s", type(exc).__name__)
-            encoded = _refusal("the connection is gone", HandlerErrorType.INTERNAL)
+            encoded = _unrouted("the connection is gone", HandlerErrorType.INTERNAL)
         else:
             _logger.error("a request failed in the HTTP server", exc_info=exc)
-            encoded = _refusal("internal error", HandlerErrorType.INTERNAL)
+            encoded = _unrouted("internal error", HandlerErrorType.INTERNAL)
         response = _Unsigned(status=encoded.status, headers=dict(encoded.headers), body=encoded.body)
         response.force_close()
         return response
@@ -269,7 +274,7 @@ class GuardedProtocol(web.RequestHandler):
             self._start_head()
         self._head_bytes += size
         if self._head_bytes > self._limits.header_bytes:
-            self._give_up(_refusal(self._too_long(), HandlerErrorType.BAD_REQUEST))
+            self._give_up(_unrouted(self._too_long(), HandlerErrorType.BAD_REQUEST))
 
     def _too_long(self) -> str:
         return f"the headers are longer than {self._limits.header_bytes} bytes"
@@ -284,7 +289,7 @@ class GuardedProtocol(web.RequestHandler):
     def _head_is_late(self) -> None:
         self._phase_timer = None
         if self._head_bytes:
-            self._give_up(_refusal("the headers did not arrive in time", HandlerErrorType.REQUEST_TIMEOUT))
+            self._give_up(_unrouted("the headers did not arrive in time", HandlerErrorType.REQUEST_TIMEOUT))
         else:
             self.force_close()
 
@@ -348,6 +353,13 @@ class _Unsigned(web.Response):
 
 def _refusal(text: str, kind: HandlerErrorType) -> EncodedResponse:
     return encode_response(HandlerFailed(HandlerError(text, type=kind)))
+
+
+def _unrouted(text: str, kind: HandlerErrorType) -> EncodedResponse:
+    """A refusal of what came to no route: with the members of both interfaces' failures, which do not meet."""
+    refusal = _refusal(text, kind)
+    body = {**json.loads(refusal.body), **api_error(HandlerError(text, type=kind), None, {}).body()}
+    return replace(refusal, body=json.dumps(body).encode("ascii"))
 
 
 def _message(answer: EncodedResponse) -> bytes:

@@ -24,14 +24,20 @@ if TYPE_CHECKING:
 HURRIED = ConnectionLimits(
     header_timeout=0.4, body_timeout=0.4, write_timeout=0.4, idle_timeout=0.8, header_bytes=2048, per_address=400
 )
+ROUTED = frozenset({404, 405})
+CODES = {400: "INVALID_ARGUMENT", 408: "UNAVAILABLE", 500: "INTERNAL"}
 HEAD = b"POST / HTTP/1.1\r\nHost: gateway\r\n"
 
 
 def failure(answer: bytes) -> tuple[int, str]:
-    """Status and Nexus error type of a raw answer."""
+    """Status and Nexus error type of a raw answer, which says the same to a client of the API if it had no route."""
     head, _, body = answer.partition(b"\r\n\r\n")
     assert b"server:" not in head.lower()
-    return int(head.split()[1]), json.loads(body)["details"]["type"]
+    status, refused = int(head.split()[1]), json.loads(body)
+    if status not in ROUTED:
+        assert {"code": CODES[status], "message": refused["message"], "details": []} == refused.pop("error")
+    assert {"metadata", "details", "message"} == set(refused)
+    return status, refused["details"]["type"]
 
 
 async def test_headers_that_are_not_complete_in_time_are_answered_and_the_connection_is_closed() -> None:
