@@ -229,8 +229,9 @@ async def test_bulk_requests_of_several_callers_at_once_all_complete(
     await eventually(lambda: handlers.count_workflows(JOBS), lambda counted: before + 2 == counted.count)
 
 
+@pytest.mark.parametrize("verb", ["bulk-retry", "bulk-cancel"])
 async def test_the_same_request_once_more_is_about_the_same_job(
-    stack: Stack, orders: Caller, api: OperationsApi, mark: str
+    stack: Stack, orders: Caller, api: OperationsApi, mark: str, verb: str
 ) -> None:
     """By its request id and its body: a repetition begins nothing, whether the engine or a job does the work."""
     await place(orders, 2, mark)
@@ -238,19 +239,22 @@ async def test_the_same_request_once_more_is_about_the_same_job(
     await asyncio.gather(*(orders.start(PROCESS, large_order(), headers=headers) for _ in range(2)))
     await until(api, mark, failed=2, running=2)
     again = {"Nexus-Request-Id": uuid.uuid4().hex}
-    for verb in ("bulk-retry", "bulk-cancel"):
-        at_once = [api.post(f"operations/{verb}", body=by(mark), headers=again) for _ in range(3)]
-        begun = await asyncio.gather(*at_once)
-        assert {202} == {answer.status for answer in begun}
-        assert ("completed", 2, 2, 0) == counts(await until_ended(api, begun[0]))
-        later = await api.post(f"operations/{verb}", body=by(mark), headers=again)
-        assert ("completed", 2, 2, 0) == counts(later.json)
-        assert {begun[0].json["job"]} == {answer.json["job"] for answer in (*begun, later)}
-        other = await api.post(f"operations/{verb}", body={**by(mark), "reason": "another"}, headers=again)
-        assert begun[0].json["job"] != other.json["job"]
-        await until_ended(api, other)
+    at_once = [api.post(f"operations/{verb}", body=by(mark), headers=again) for _ in range(3)]
+    begun = await asyncio.gather(*at_once)
+    assert {202} == {answer.status for answer in begun}
+    assert ("completed", 2, 2, 0) == counts(await until_ended(api, begun[0]))
+    # What is retried fails anew, as one more operation.
+    left = {"failed": 4, "running": 2} if verb == "bulk-retry" else {"failed": 2, "canceled": 2}
+    await until(api, mark, **left)
+    later = await api.post(f"operations/{verb}", body=by(mark), headers=again)
+    assert ("completed", 2, 2, 0) == counts(later.json)
+    assert {begun[0].json["job"]} == {answer.json["job"] for answer in (*begun, later)}
+    assert left == await states(api, mark)
+    other = await api.post(f"operations/{verb}", body={**by(mark), "reason": "another"}, headers=again)
+    assert begun[0].json["job"] != other.json["job"]
+    await until_ended(api, other)
     rival = OperationsApi(stack, orders.showing(stack.token(subject="dev", namespace=RIVALS)))
-    theirs = await rival.post("operations/bulk-cancel", body=by(mark), headers=again)
+    theirs = await rival.post(f"operations/{verb}", body=by(mark), headers=again)
     assert 0 == (await until_ended(rival, theirs))["total"]
 
 
