@@ -140,7 +140,7 @@ REQUEST_ID: Final = header("Nexus-Request-Id", "Makes a repeated request the sam
 START_HEADERS: Final = (REQUEST_ID,)
 
 _NEXUS_ERRORS: Final = ("400", "401", "403", "404", "405", "408", "409", "429", "500", "501", "503", "520")
-_API_ERRORS: Final = ("400", "401", "403", "404", "405", "409", "429", "500", "501", "503")
+_API_ERRORS: Final = ("400", "401", "403", "404", "405", "408", "409", "429", "500", "501", "503")
 
 
 def nexus_operation(

@@ -10,7 +10,7 @@ import re
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
-from aiohttp import HttpVersion10, HttpVersion11, StreamReader, web
+from aiohttp import HttpVersion10, HttpVersion11, web
 from multidict import CIMultiDict
 from nexusrpc import HandlerError, HandlerErrorType
 
@@ -40,7 +40,7 @@ from gateway.protocol import (
     split_target,
 )
 from gateway.telemetry import OTHER, RequestSpan, Telemetry
-from gateway.web._protocol import BODY_ERRORS
+from gateway.web._bodies import BodyTooLate, BodyTooLong, UnreadableBody, not_yet, read_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -105,10 +105,10 @@ class Edge:
         app = web.Application()
         for add_routes in more:
             add_routes(app)
-        app.router.add_route("POST", CALLBACK_PATH, self.completion, expect_handler=_not_yet)
+        app.router.add_route("POST", CALLBACK_PATH, self.completion, expect_handler=not_yet)
         app.router.add_get(CALLBACK_KEYS_PATH, self.callback_keys)
         # Also with an encoded line feed, which a plain dot would not match.
-        app.router.add_route("*", "/{tail:(?s:.*)}", self.operation, expect_handler=_not_yet)
+        app.router.add_route("*", "/{tail:(?s:.*)}", self.operation, expect_handler=not_yet)
         return app
 
     async def operation(self, request: web.Request) -> web.Response:
@@ -194,39 +194,15 @@ class _Body:
 
     async def read(self) -> bytes:
         """All of the body, unless it is longer than the limit; nothing is kept beyond that."""
-        if (self._request.content_length or 0) > self._limit:
-            # Not worth waiting for.
-            raise self._too_long()
         try:
-            await self._ask_for_it()
-            return await self._chunks(self._request.content)
-        except BODY_ERRORS:
-            raise HandlerError("the body ended early or is malformed", type=HandlerErrorType.BAD_REQUEST) from None
-        except TimeoutError:
-            raise HandlerError("the body did not arrive in time", type=HandlerErrorType.REQUEST_TIMEOUT) from None
-
-    async def _ask_for_it(self) -> None:
-        """Let the body come where its sender waits for that (RFC 9110, section 10.1.1)."""
-        request = self._request
-        if request.version == HttpVersion11 and request.headers.get("Expect", "").lower() == "100-continue":
-            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            # What was written so far is no part of the answer.
-            request.writer.output_size = 0
-
-    async def _chunks(self, stream: StreamReader) -> bytes:
-        chunks: list[bytes] = []
-        size = 0
-        while not stream.at_eof():
-            chunk = await stream.readany()
-            size += len(chunk)
-            if size > self._limit:
-                raise self._too_long()
-            chunks.append(chunk)
-        return b"".join(chunks)
-
-    def _too_long(self) -> RemoteProtocolError:
-        # 400 and not 413, which Temporal takes for a passing fault and repeats for ever.
-        return RemoteProtocolError(f"the body is longer than {self._limit} bytes")
+            return await read_body(self._request, self._limit)
+        except BodyTooLong as error:
+            # 400 and not 413, which Temporal takes for a passing fault and repeats for ever.
+            raise RemoteProtocolError(f"the body {error}") from None
+        except BodyTooLate as error:
+            raise HandlerError(f"the body {error}", type=HandlerErrorType.REQUEST_TIMEOUT) from None
+        except UnreadableBody as error:
+            raise HandlerError(f"the body {error}", type=HandlerErrorType.BAD_REQUEST) from None
 
 
 def _answer(response: NexusResponse, form: FailureForm, span: RequestSpan) -> web.Response:
@@ -275,8 +251,3 @@ def thumbprint(request: web.Request) -> str | None:
     if certificate is None:
         return None
     return base64.urlsafe_b64encode(hashlib.sha256(certificate).digest()).rstrip(b"=").decode("ascii")
-
-
-async def _not_yet(request: web.Request) -> None:
-    """Leave ``Expect: 100-continue`` to whoever reads the body: it is not asked for before its sender is known."""
-    del request

@@ -14,7 +14,7 @@ from gateway.engines import BatchKind
 from gateway.operations import Request, bulk_request, invalid, parse_filter, parse_list, parse_reason
 from gateway.plugins import ExposedKind
 from gateway.web._api import BEGUN, CALL, json_response
-from gateway.web._bodies import read_body, read_object
+from gateway.web._bodies import not_yet, read_json, read_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,23 +48,24 @@ class OperationsViews:
     def add_routes(self, app: web.Application) -> None:
         """Add them below the path of the API."""
         router, base = app.router, "/operations"
+        post = partial(router.add_post, expect_handler=not_yet)
         router.add_get(base, self.list, name="list")
         router.add_get(f"{base}/count", self.count, name="count")
         router.add_get(f"{base}/describe", self.describe, name="describe")
         # Without HEAD: a stream would follow its headers.
         router.add_get(f"{base}/events", self.events, name="events", allow_head=False)
-        router.add_post(f"{base}/cancel", self.cancel, name="cancel")
-        router.add_post(f"{base}/terminate", self.terminate, name="terminate")
-        router.add_post(f"{base}/retry", self.retry, name="retry")
-        router.add_post(f"{base}/clone", self.clone, name="clone")
-        router.add_post(base + "/signal/{name}", self.signal, name="signal")
-        router.add_post(base + "/update/{name}", self.update, name="update")
+        post(f"{base}/cancel", self.cancel, name="cancel")
+        post(f"{base}/terminate", self.terminate, name="terminate")
+        post(f"{base}/retry", self.retry, name="retry")
+        post(f"{base}/clone", self.clone, name="clone")
+        post(base + "/signal/{name}", self.signal, name="signal")
+        post(base + "/update/{name}", self.update, name="update")
         for kind in BatchKind:
-            router.add_post(f"{base}/bulk-{kind}", partial(self.bulk, kind), name=f"bulk_{kind}")
+            post(f"{base}/bulk-{kind}", partial(self.bulk, kind), name=f"bulk_{kind}")
         router.add_get(base + "/bulk/{job}", self.job, name="bulk_job")
-        router.add_post(base + "/bulk/{job}/cancel", self.cancel_job, name="bulk_cancel_job")
+        post(base + "/bulk/{job}/cancel", self.cancel_job, name="bulk_cancel_job")
         router.add_get(base + "/query/{name}", self.query, name="query")
-        router.add_post(base + "/query/{name}", self.query, name="query_post")
+        post(base + "/query/{name}", self.query, name="query_post")
 
     async def list(self, request: web.Request) -> web.Response:
         """A page of the caller's operations."""
@@ -166,7 +167,7 @@ class OperationsViews:
 
     async def _spoken(self, request: web.Request, kind: ExposedKind) -> Content | None:
         asked = await self._about_one(request)
-        body = await read_body(request, self._limits().body_bytes)
+        body = await read_json(request, self._limits().body_bytes)
         content = Content(headers={"content-type": "application/json"}, data=body) if body else None
         return await self._actions.speak(asked, kind, request.match_info["name"], content)
 

@@ -333,6 +333,10 @@ def routed(handler: _Handler) -> _Handler:
         except web.HTTPNotFound:
             encoded = _refusal("there is nothing here", HandlerErrorType.NOT_FOUND)
             return _Unsigned(status=encoded.status, headers=dict(encoded.headers), body=encoded.body)
+        except web.HTTPExpectationFailed as error:
+            # aiohttp's text would repeat what was sent.
+            encoded = _unrouted("header Expect: must be 100-continue", HandlerErrorType.BAD_REQUEST)
+            return _Unsigned(status=error.status, headers=dict(encoded.headers), body=encoded.body)
 
     return handle
 

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from gateway.operations import ApiError
 from gateway.web import ConnectionLimits, listening
+from gateway.web._api import json_response
+from gateway.web._bodies import read_object
 
 if TYPE_CHECKING:
     import ssl
@@ -53,10 +56,11 @@ class Server:
 
 @asynccontextmanager
 async def serving(limits: ConnectionLimits, tls: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
-    """Serve ``/`` (the body's length), ``/large``, ``/megabyte``, ``/endless`` and ``/fault`` within ``limits``."""
+    """Serve ``/`` (the body's length), ``/json``, ``/large`` and others, within ``limits``."""
     app = web.Application()
     app.router.add_post("/", _length)
     app.router.add_get("/", _length)
+    app.router.add_post("/json", _json)
     app.router.add_get("/large", _large)
     app.router.add_get("/megabyte", _megabyte)
     app.router.add_get("/endless", _endless)
@@ -73,6 +77,13 @@ async def _length(request: web.Request) -> web.Response:
         return web.Response(text=str(len(await request.read())))
     except TimeoutError:
         return web.Response(status=408)
+
+
+async def _json(request: web.Request) -> web.Response:
+    try:
+        return json_response(await read_object(request, 1 << 20, "known"))
+    except ApiError as error:
+        return json_response(error.body(), status=error.status)
 
 
 async def _large(_request: web.Request) -> web.Response:

@@ -161,6 +161,16 @@ async def test_a_body_that_is_not_complete_in_time_ends_the_reading_of_it() -> N
         assert time.monotonic() - started < 1.5
 
 
+async def test_a_body_of_the_api_that_is_late_is_refused_in_its_words() -> None:
+    async with serving(HURRIED) as server:
+        head = b"POST /json HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\nContent-Type: application/json\r\n"
+        answer = await server.exchange(head + b'Content-Length: 10\r\n\r\n{"known"')
+    head, _, body = answer.partition(b"\r\n\r\n")
+    error = json.loads(body)["error"]
+    assert (b"408", "UNAVAILABLE") == (head.split()[1], error["code"])
+    assert [("body", "did not arrive in time")] == [(one["field"], one["description"]) for one in error["details"]]
+
+
 async def test_a_client_that_does_not_read_its_answer_is_cut_off() -> None:
     async with serving(HURRIED) as server, server.connection() as (reader, writer):
         writer.transport.pause_reading()  # type: ignore[attr-defined] # every socket transport has it

@@ -83,13 +83,26 @@ async def test_what_has_no_route_is_told_so_in_the_words_of_the_protocol(stack: 
     assert b"mark" not in head + body
 
 
-async def test_an_expectation_is_not_repeated(stack: Stack) -> None:
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/x", 404),
+        ("GET", "/docs", 417),
+        ("GET", "/api/v1/operations", 417),
+        ("GET", "/api/v1/x", 417),
+        ("POST", "/api/v1/operations/cancel", 401),
+    ],
+)
+async def test_an_expectation_is_not_repeated(stack: Stack, method: str, path: str, status: int) -> None:
     url = urlsplit(stack.gateway.url)
     reader, writer = await asyncio.open_connection(url.hostname, url.port)
-    writer.write(b"GET /x HTTP/1.1\r\nHost: gateway\r\nExpect: mark\r\nConnection: close\r\n\r\n")
-    answer = await asyncio.wait_for(reader.read(4096), 5)
+    writer.write(f"{method} {path} HTTP/1.1\r\nHost: gateway\r\nExpect: mark\r\nConnection: close\r\n\r\n".encode())
+    answer = await asyncio.wait_for(reader.read(), 5)
     writer.close()
-    assert b"404" == answer.split(b" ")[1]
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert status == int(head.split(b" ")[1])
+    assert json.loads(body).get("error", {}).get("details", []) == []
+    assert b"server:" not in head.lower()
     assert b"mark" not in answer
 
 
@@ -120,32 +133,42 @@ async def test_a_body_that_is_declared_too_long_is_refused_before_it_comes(
     writer.close()
 
 
-async def test_a_client_that_waits_for_leave_gets_it_and_then_its_answer(stack: Stack) -> None:
-    url = urlsplit(f"{stack.gateway.endpoint_url('echo')}/echo.v1/echo")
+@pytest.mark.parametrize(
+    ("path", "body", "status", "answered"),
+    [
+        ("/nexus/endpoints/echo/services/echo.v1/echo", b'"ok"', 200, b'"ok"'),
+        ("/api/v1/operations/bulk-cancel", b'{"filter":{},"dry_run":true}', 200, b"}"),
+    ],
+)
+async def test_a_client_that_waits_for_leave_gets_it_and_then_its_answer(
+    stack: Stack, path: str, body: bytes, status: int, answered: bytes
+) -> None:
+    url = urlsplit(stack.gateway.url)
     reader, writer = await asyncio.open_connection(url.hostname, url.port)
     head = [
-        f"POST {url.path} HTTP/1.1",
+        f"POST {path} HTTP/1.1",
         f"Authorization: Bearer {stack.token()}",
         "Host: gateway",
         "Content-Type: application/json",
-        "Content-Length: 4",
+        f"Content-Length: {len(body)}",
         "Expect: 100-continue",
         "Connection: close",
     ]
     writer.write("\r\n".join([*head, "", ""]).encode())
     assert b"HTTP/1.1 100 Continue\r\n\r\n" == await asyncio.wait_for(reader.readexactly(25), 5)
-    writer.write(b'"ok"')
+    writer.write(body)
     answer = await asyncio.wait_for(reader.read(), 5)
     writer.close()
-    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
-    assert answer.endswith(b'"ok"')
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+    assert answer.endswith(answered)
 
 
-async def test_a_client_without_a_token_is_not_asked_for_its_body(stack: Stack) -> None:
-    url = urlsplit(f"{stack.gateway.endpoint_url('echo')}/echo.v1/echo")
+@pytest.mark.parametrize("path", ["/nexus/endpoints/echo/services/echo.v1/echo", "/api/v1/operations/bulk-cancel"])
+async def test_a_client_without_a_token_is_not_asked_for_its_body(stack: Stack, path: str) -> None:
+    url = urlsplit(stack.gateway.url)
     reader, writer = await asyncio.open_connection(url.hostname, url.port)
     writer.write(
-        f"POST {url.path} HTTP/1.1\r\nHost: gateway\r\nContent-Length: 2000000\r\nExpect: 100-continue\r\n\r\n".encode()
+        f"POST {path} HTTP/1.1\r\nHost: gateway\r\nContent-Length: 2000000\r\nExpect: 100-continue\r\n\r\n".encode()
     )
     answer = await asyncio.wait_for(reader.readline(), 5)
     writer.close()
