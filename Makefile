@@ -18,7 +18,10 @@ demo: $(READY)  ## run the main job once, on a real Temporal server, and show it
 	$(BIN)/nexus-gateway demo
 
 test: $(READY)  ## run all tests; ARGS="-k tokens -x" goes to pytest
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(SEVERAL) $(ARGS)
+
+# Most of a test is waiting. Each process has a Temporal server of its own, which is why there are no more of them.
+SEVERAL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: $(READY)  ## check style, types and which room imports which
 	$(BIN)/ruff format --check .

@@ -6,7 +6,6 @@ import io
 import json
 import logging
 import warnings
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -16,21 +15,7 @@ from gateway.telemetry import JsonLines, Telemetry, configure_logging, request_i
 from gateway.telemetry._logs import QuietExporter
 from tests.unit.otlp_sink import collecting, plain
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"
-
-
-@pytest.fixture(autouse=True)
-def _logging_as_it_was() -> Iterator[None]:
-    root, access = logging.getLogger(), logging.getLogger("aiohttp.access")
-    handlers, level = root.handlers[:], root.level
-    yield
-    logging.captureWarnings(capture=False)
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    access.disabled, access.propagate = False, True
 
 
 def record(message: object, *args: object, **extra: object) -> logging.LogRecord:

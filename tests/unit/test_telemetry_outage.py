@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import logging
 import socket
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -18,15 +17,10 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def log() -> Iterator[io.StringIO]:
-    root, access = logging.getLogger(), logging.getLogger("aiohttp.access")
-    handlers, level = root.handlers[:], root.level
+def log() -> io.StringIO:
     stream = io.StringIO()
     configure_logging("INFO", stream)
-    yield stream
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    access.disabled, access.propagate = False, True
+    return stream
 
 
 @pytest.fixture
