@@ -31,10 +31,12 @@ async def test_a_dead_destination_delays_no_good_one(stack: Stack) -> None:
         with Port() as closed:
             hanging.answers["other"] = hang
             usual = await median_delay(stack, well.url("other"))
-            refused = await median_delay(stack, f"http://{HOST}:{closed.number}/other")
-            hung = await median_delay(stack, hanging.url("other"))
-    assert usual * 1.2 + NOISE_SECONDS > refused
-    assert usual * 1.2 + NOISE_SECONDS > hung
+            for dead in (f"http://{HOST}:{closed.number}/other", hanging.url("other")):
+                delay = await median_delay(stack, dead)
+                if delay > usual * 1.2 + NOISE_SECONDS:
+                    # Is it the destination, or has the machine become busier since?
+                    usual, delay = await median_delay(stack, well.url("other")), await median_delay(stack, dead)
+                assert usual * 1.2 + NOISE_SECONDS > delay
 
 
 async def median_delay(stack: Stack, other: str) -> float:

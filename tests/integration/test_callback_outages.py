@@ -138,7 +138,9 @@ async def test_a_delivery_that_is_too_old_is_dead_and_told_of(
     [line] = log
     assert (dead.id, dead.reason, "checkout") == (line["callback_id"], line["reason"], line["namespace"])
     assert receiver.url("")[:-1] == line["destination"]
-    assert len(receiver.at("never")) == line["tries"] == dead.tries
+    assert line["tries"] == dead.tries
+    # The time may run out while one is under way, whose end is not waited for.
+    assert dead.tries in (len(receiver.at("never")), len(receiver.at("never")) - 1)
 
 
 async def test_what_waits_is_delivered_by_whoever_comes_after(
