@@ -178,7 +178,8 @@ class Batches:
                 return True
             if error.status is not RPCStatusCode.RESOURCE_EXHAUSTED:
                 raise
-            return False
+            # It may be this very request, come twice at once, that the server has begun with.
+            return await self._known(order)
         return True
 
     async def _executions(self, chosen: Sequence[Chosen]) -> Sequence[WorkflowExecution] | None:
