@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import uuid
 from typing import Any
 
@@ -123,3 +124,19 @@ async def test_each_attempt_of_an_activity_that_fails_is_told_before_the_activit
         (None, "work", 2, "attempt 2 did not work"),
     ] == [(event["id"], event["activity"], event["attempt"], event["message"]) for event in events[2:4]]
     assert 3 == events[4]["attempt"]
+
+
+async def test_a_stream_outlives_a_moment_in_which_temporal_says_nothing(
+    stack: Stack, http: ClientSession, probe: Caller
+) -> None:
+    """While an activity is pending, it is asked every two seconds."""
+    assert stack.temporal is not None
+    started = await probe.start("probe.v1/work_within", {"id": uuid.uuid4().hex, "how": "flaky"})
+    following = asyncio.ensure_future(follow(stack, http, started.token))
+    await asyncio.sleep(1)
+    stack.temporal.process.send_signal(signal.SIGSTOP)
+    try:
+        await asyncio.sleep(4)
+    finally:
+        stack.temporal.process.send_signal(signal.SIGCONT)
+    assert "succeeded" == (await following)[-1]["type"]

@@ -32,7 +32,7 @@ from gateway.engines.temporal._repeats import (
     repeated_header,
     sole,
 )
-from gateway.engines.temporal._results import call
+from gateway.engines.temporal._results import poll
 from gateway.engines.temporal._tokens import SOME_RUN, activity_token, check_length, with_run
 from gateway.engines.temporal._visibility import time_of
 from gateway.model import OperationStatus
@@ -196,7 +196,7 @@ class Activities(Kind):
         )
         service = self._client.workflow_service
         while True:
-            described = await call(lambda: service.describe_activity_execution(request, timeout=_POLL))
+            described = await poll(lambda: service.describe_activity_execution(request, timeout=_POLL))
             # The server ends a long poll by an answer without content.
             if described is not None and described.HasField("info"):
                 return described

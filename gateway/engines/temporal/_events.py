@@ -15,7 +15,7 @@ from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryRequest
 from gateway.engines._operations import OperationEvent
 from gateway.engines.temporal._describe import describe_run, last_run, names_in
 from gateway.engines.temporal._memos import AWAITING_MEMO, PROGRESS_MEMO, memo_value
-from gateway.engines.temporal._results import call, next_run
+from gateway.engines.temporal._results import next_run, poll
 from gateway.engines.temporal._visibility import time_of
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class _Reader:
         service = self._client.workflow_service
         while True:
             timeout = _POLL_WITH_ACTIVITIES if self._activities else _POLL
-            response = await call(lambda: service.get_workflow_execution_history(request, timeout=timeout))  # noqa: B023 - awaited before the next turn
+            response = await poll(lambda: service.get_workflow_execution_history(request, timeout=timeout))  # noqa: B023 - awaited before the next turn
             # The server ends a long poll by an answer without events; where it is late for that, the call is cut off.
             if response is None:
                 yield None

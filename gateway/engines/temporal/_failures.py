@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 FAILURE_TYPE = "temporal.api.failure.v1.Failure"
 """``metadata.type`` of a failure whose ``details`` are Temporal's own, without message and stack trace."""
 
+_EXPIRED = "Timeout expired"
+
 _INTERNAL_FIELDS = frozenset({"stackTrace", "identity"})
 
 _Type = HandlerErrorType
@@ -82,6 +84,11 @@ def is_connection_error(error: BaseException) -> bool:
 def is_unavailable(error: RPCError) -> bool:
     """Whether the engine itself said that it, or the way to it, is away."""
     return _BY_STATUS.get(error.status, (None,))[0] is _Type.UNAVAILABLE
+
+
+def is_expired(error: BaseException | None) -> bool:
+    """Whether nothing was heard within the call's own time limit, for which the SDK has no status of its own."""
+    return isinstance(error, RPCError) and error.status is RPCStatusCode.CANCELLED and error.message == _EXPIRED
 
 
 def operation_error(failure: TemporalFailure, state: OperationErrorState, message: str | None = None) -> OperationError:

@@ -29,7 +29,13 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from gateway.engines._base import Completed, EngineUnavailable, OperationNotFound
 from gateway.engines.temporal._content import content_of
-from gateway.engines.temporal._failures import is_connection_error, is_unavailable, operation_error, state_of
+from gateway.engines.temporal._failures import (
+    is_connection_error,
+    is_expired,
+    is_unavailable,
+    operation_error,
+    state_of,
+)
 from gateway.engines.temporal._hosting import OperationToken, OperationTokenType
 
 if TYPE_CHECKING:
@@ -182,6 +188,16 @@ async def call(rpc: Callable[[], Awaitable[T]]) -> T | None:
     except RuntimeError as error:
         if is_connection_error(error):
             raise EngineUnavailable from error
+        raise
+
+
+async def poll(rpc: Callable[[], Awaitable[T]]) -> T | None:
+    """As ``call``, for what is asked again and again: None also where the server is late with saying nothing."""
+    try:
+        return await call(rpc)
+    except EngineUnavailable as error:
+        if is_expired(error.__cause__):
+            return None
         raise
 
 
