@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tests.integration.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
     from aiohttp import ClientSession, ClientWebSocketResponse
@@ -79,8 +79,12 @@ async def browsing(session: ClientSession, directory: Path) -> AsyncIterator[Pag
     try:
         port_file = directory / "DevToolsActivePort"
         port = (await eventually(lambda: asyncio.to_thread(_first_line, port_file), bool)).strip()
-        async with session.get(f"http://127.0.0.1:{port}/json/list") as response:
-            (page,) = [one for one in await response.json() if one["type"] == "page"]
+
+        async def pages() -> Sequence[dict[str, Any]]:
+            async with session.get(f"http://127.0.0.1:{port}/json/list") as response:
+                return [one for one in await response.json() if one["type"] == "page"]
+
+        (page,) = await eventually(pages, lambda found: 1 == len(found))
         async with session.ws_connect(page["webSocketDebuggerUrl"], max_msg_size=1 << 25) as socket:
             yield Page(socket)
     finally:

@@ -94,7 +94,7 @@ class GovernedGateway:
             return await response.text()
 
 
-async def eventually(condition: Callable[[], Any], seconds: float = 5.0) -> Any:
+async def eventually(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
     """Await ``condition()``, a coroutine's result or a plain value, until it is true."""
     async with asyncio.timeout(seconds):
         while True:

@@ -193,7 +193,7 @@ async def work(task: Work) -> str:
 
 @workflow.defn
 class WorkWorkflow:
-    """Has an activity do something, with three seconds between its attempts."""
+    """Has an activity do something, with five seconds between its attempts."""
 
     @workflow.run
     async def run(self, task: Work) -> str:
@@ -202,7 +202,7 @@ class WorkWorkflow:
             work,
             task,
             start_to_close_timeout=timedelta(minutes=1),
-            retry_policy=RetryPolicy(initial_interval=timedelta(seconds=3), backoff_coefficient=1),
+            retry_policy=RetryPolicy(initial_interval=timedelta(seconds=5), backoff_coefficient=1),
         )
 
 
@@ -282,8 +282,8 @@ class ProbeHandler:
             input,
             id=input.id,
             schedule_to_close_timeout=timedelta(minutes=5),
-            heartbeat_timeout=timedelta(seconds=2),
-            retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=500)),
+            heartbeat_timeout=timedelta(seconds=5),
+            retry_policy=RetryPolicy(initial_interval=timedelta(seconds=2), backoff_coefficient=1),
         )
 
     @nexus.workflow_run_operation

@@ -193,7 +193,11 @@ async def test_an_operator_steers_anothers_operation(parties: dict[str, Party], 
     again = first.json["token"]
     anew = await olga.api.awaiting(again)
     assert ({"namespace": RIVALS, "subject": "dev"}, token) == (anew["caller"], anew["retry_of"])
-    [theirs] = [one for one in await rival.api.eventually(2, **started.marked) if one["state"] == "running"]
+    marked = {**started.marked, "status": "running"}
+    [theirs] = await eventually(
+        lambda: rival.api.listed(**marked),
+        lambda found: 1 == len(found) and found[0]["token"] != started.tokens["rival"],
+    )
     assert {"namespace": RIVALS, "subject": "dev"} == theirs["caller"]
     assert started.tokens["rival"] == (await rival.api.described(theirs["token"]))["retry_of"]
     approved = await olga.api.post("operations/update/approve", again)
@@ -270,6 +274,8 @@ async def test_bulk_requests_reach_as_far_as_lists_do(parties: dict[str, Party],
     assert 202 == (await olga.api.post("operations/bulk-terminate", body={**marked, "reason": "drill"})).status
     for name in ("mine", "rival", "namesake", "olga"):
         await parties[name].api.state(started.tokens[name], "terminated")
+    terminated = {**started.marked, "status": "terminated"}
+    await eventually(lambda: olga.api.listed(**terminated), lambda found: 4 == len(found))
     tokens = [*await found_by(olga, started)]
     begun = await olga.api.post("operations/bulk-retry", body={"tokens": tokens})
     assert (202, 4) == (begun.status, begun.json["total"])

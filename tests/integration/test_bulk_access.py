@@ -30,7 +30,7 @@ ORDERS = 9
 
 def rules(config: dict[str, Any]) -> None:
     """An operator retries everybody's orders, a few at a time; a stranger of the tenant has no rule."""
-    config["bulk"].update(chunk=2, pause="1s")
+    config["bulk"].update(chunk=2, pause="2s")
     config["endpoints"]["orders"]["allow"].append(
         {"namespaces": [OPERATORS], "subjects": ["olga"], "operations": [PROCESS], "tenants": "all"}
     )

@@ -83,7 +83,7 @@ async def test_a_stream_ends_when_its_reader_may_not_follow_any_more(
 
         await eventually(refused)
         assert 200 == (await OperationsApi(gateway, orders).post("operations/update/approve", token)).status
-        rest = await asyncio.wait_for(response.content.read(), 5)
+        rest = await asyncio.wait_for(response.content.read(), 30)
     assert b"update_accepted" not in rest
 
 

@@ -13,6 +13,9 @@ from gateway.devstack import Stack
 from gateway.operations import STATUS
 
 PAGE = (Path(__file__).parents[2] / "docs/operations.md").read_text()
+UNTIL_IT_WAITS = """
+until curl -sS -H "$A" -H "$T" "$API/operations/describe" | grep -q '"awaiting":\\["approve"'; do sleep 0.2; done
+"""
 PRELUDE = 'set -eu\ncurl() { command curl --fail-with-body --max-time 20 "$@"; echo >&2; }\n'
 
 
@@ -20,6 +23,9 @@ PRELUDE = 'set -eu\ncurl() { command curl --fail-with-body --max-time 20 "$@"; e
 async def test_the_commands_of_the_page_run_from_top_to_bottom(stack: Stack) -> None:
     """Each is answered with success."""
     script = PRELUDE + "".join(re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL))
+    # A reader takes longer than that; where the approval is there before it is asked for, there is no progress to tell.
+    before, approve, after = script.partition('curl -sS -X POST -H "$A" -H "$T" "$API/operations/update/approve"')
+    script = before + UNTIL_IT_WAITS + approve + after
     environ = {**os.environ, "GATEWAY": stack.gateway.url, "TOKEN": stack.token()}
     process = await asyncio.create_subprocess_exec(
         *("bash", "-o", "pipefail", "-c", script),

@@ -3,13 +3,14 @@
 import uuid
 from collections.abc import AsyncIterator
 
+import pytest
 import pytest_asyncio
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from gateway.devstack import TemporalServer
-from gateway.engines.temporal import ATTRIBUTES
+from gateway.engines.temporal import ATTRIBUTES, _request_ids
 from gateway.engines.temporal._attributes import KnownAttributes, with_typed_attributes
 from gateway.engines.temporal._memos import MEMO, dump_origin
 from gateway.engines.temporal._request_ids import RequestIds
@@ -58,7 +59,8 @@ async def started(client: Client, first: Origin, workflow_id: str) -> None:
         search_attributes=with_typed_attributes(None, first, frozenset(ATTRIBUTES)),
     )
     query = f"NexusRequestId = '{first.scoped_request_id}'"
-    await eventually(lambda: client.count_workflows(query), lambda counted: counted.count)
+    # Slowly: the index answers so many questions, and the test has some, too.
+    await eventually(lambda: client.count_workflows(query), lambda counted: counted.count, pause=0.3)
 
 
 async def test_the_index_is_asked_where_a_request_id_may_have_led_to_another_workflow(client: Client) -> None:
@@ -77,8 +79,11 @@ async def test_the_index_is_asked_where_a_request_id_may_have_led_to_another_wor
         assert [by_order] == await ids.workflows(by_order, "order-1")
 
 
-async def test_an_index_that_has_had_enough_is_left_alone_for_a_while(client: Client) -> None:
+async def test_an_index_that_has_had_enough_is_left_alone_for_a_while(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Starts go on without it, and what it knows of attributes is not doubted for that."""
+    monkeypatch.setattr(_request_ids, "_REST_SECONDS", 5.0)
     attributes = KnownAttributes(client)
     ids = RequestIds(client, attributes)
     first = origin("by order")

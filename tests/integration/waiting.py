@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_PAUSE = 0.03
 
-
-async def eventually(look: Callable[[], Awaitable[T]], is_right: Callable[[T], object], seconds: float = 15) -> T:
-    """What ``look`` sees, as soon as it is right."""
+async def eventually(
+    look: Callable[[], Awaitable[T]], is_right: Callable[[T], object], seconds: float = 40, pause: float = 0.03
+) -> T:
+    """What ``look`` sees, as soon as it is right; it looks again after each pause of so many seconds."""
     deadline = time.monotonic() + seconds
     while not is_right(seen := await look()):
         if time.monotonic() > deadline:
             raise AssertionError(f"after {seconds:g} s it was still {seen!r}")
-        await asyncio.sleep(_PAUSE)
+        await asyncio.sleep(pause)
     return seen

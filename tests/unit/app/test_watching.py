@@ -40,7 +40,7 @@ def file(tmp_path: Path) -> Path:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(15):
         while not condition():  # noqa: ASYNC110 - there is no event for it
             await asyncio.sleep(0.005)
 
@@ -50,7 +50,13 @@ def watch_of(reader: Reader, file: Path, period: float = 0.02) -> Watch:
 
 
 async def write(file: Path, text: str) -> None:
-    await asyncio.to_thread(file.write_text, text)
+    def at_once() -> None:
+        # A file that is written in place is empty for a moment, which is a change, too.
+        draft = file.with_suffix(".draft")
+        draft.write_text(text)
+        draft.replace(file)
+
+    await asyncio.to_thread(at_once)
 
 
 async def test_a_file_is_taken_over_when_its_content_changes_and_only_then(file: Path) -> None:
