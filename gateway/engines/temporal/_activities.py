@@ -15,14 +15,13 @@ from temporalio.api.workflowservice.v1 import (
     StartActivityExecutionRequest,
     TerminateActivityExecutionRequest,
 )
-from temporalio.service import RPCError, RPCStatusCode
 
 from gateway.engines._operations import OperationDetails, OperationRecord, OperationRunningStill
 from gateway.engines.temporal._activity_states import attempt_of, describe_activity, failure_of, status_of, told
 from gateway.engines.temporal._describe import callback_state
 from gateway.engines.temporal._events import parse_event_id
 from gateway.engines.temporal._hosting import link_to_activity, nexus_links_of
-from gateway.engines.temporal._kinds import Kind
+from gateway.engines.temporal._kinds import Kind, was_taken
 from gateway.engines.temporal._memos import MEMO, origin_of, origin_payload
 from gateway.engines.temporal._repeats import (
     RETRYABLE,
@@ -102,14 +101,10 @@ class Activities(Kind):
             identity=self._client.identity,
             request_id=str(uuid.uuid4()),
         )
-        try:
-            await self._client.workflow_service.request_cancel_activity_execution(request, timeout=_TIMEOUT)
-        except RPCError as error:
-            # It has been asked before, or has ended since we looked.
-            if error.status is not RPCStatusCode.FAILED_PRECONDITION:
-                raise
-            return (await self._look(token))[0]
-        return status
+        # Where it has been asked before, that is not taken either.
+        if await was_taken(self._client.workflow_service.request_cancel_activity_execution(request, timeout=_TIMEOUT)):
+            return status
+        return (await self._look(token))[0]
 
     async def terminate(self, token: OperationToken, reason: str) -> OperationStatus:
         """End it now; its status after that."""
@@ -124,11 +119,7 @@ class Activities(Kind):
             request_id=str(uuid.uuid4()),
             reason=reason,
         )
-        try:
-            await self._client.workflow_service.terminate_activity_execution(request, timeout=_TIMEOUT)
-        except RPCError as error:
-            if error.status is not RPCStatusCode.FAILED_PRECONDITION:
-                raise
+        await was_taken(self._client.workflow_service.terminate_activity_execution(request, timeout=_TIMEOUT))
         return (await self._look(token))[0]
 
     async def retry(self, token: OperationToken, origin: Origin, known: frozenset[str]) -> str:

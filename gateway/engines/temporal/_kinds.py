@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from temporalio.service import RPCError, RPCStatusCode
 
 from gateway.engines._operations import ActionNotSupported
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable
 
     from nexusrpc import Content
     from temporalio.client import Client
@@ -17,6 +19,21 @@ if TYPE_CHECKING:
     from gateway.engines._operations import OperationDetails, OperationEvent
     from gateway.engines.temporal._hosting import OperationToken
     from gateway.model import OperationStatus, Origin
+
+
+GONE: Final = frozenset({RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION})
+"""What the server says of a run that has ended when it is asked to do something."""
+
+
+async def was_taken(rpc: Awaitable[object]) -> bool:
+    """Whether the server took a request to a run; False where that has ended. Raises RPCError for all else."""
+    try:
+        await rpc
+    except RPCError as error:
+        if error.status not in GONE:
+            raise
+        return False
+    return True
 
 
 class Kind(ABC):

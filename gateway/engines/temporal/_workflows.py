@@ -26,7 +26,7 @@ from gateway.engines.temporal import _events
 from gateway.engines.temporal._content import content_of, payload_of
 from gateway.engines.temporal._describe import details_of, last_run
 from gateway.engines.temporal._hosting import OperationToken, OperationTokenType
-from gateway.engines.temporal._kinds import Kind
+from gateway.engines.temporal._kinds import GONE, Kind, was_taken
 from gateway.engines.temporal._repeats import RETRYABLE, clone_id, repeat_workflow
 from gateway.engines.temporal._results import ended_with, outcome
 from gateway.engines.temporal._visibility import status_of
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 _TIMEOUT: Final = timedelta(seconds=5)
 _ANSWER_TIMEOUT: Final = timedelta(seconds=10)
 _ATTEMPTS: Final = 3
-_GONE: Final = frozenset({RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION})
 _COMPLETED: Final = UpdateWorkflowExecutionLifecycleStage.UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_COMPLETED
 
 
@@ -73,13 +72,9 @@ class Workflows(Kind):
             identity=self._client.identity,
             request_id=str(uuid.uuid4()),
         )
-        try:
-            await self._client.workflow_service.request_cancel_workflow_execution(request, timeout=_TIMEOUT)
-        except RPCError as error:
-            if error.status not in _GONE:
-                raise
-            return (await self._look(token))[0]
-        return status
+        if await was_taken(self._client.workflow_service.request_cancel_workflow_execution(request, timeout=_TIMEOUT)):
+            return status
+        return (await self._look(token))[0]
 
     async def terminate(self, token: OperationToken, reason: str) -> OperationStatus:
         """End it now, without its knowledge; its status after that."""
@@ -93,11 +88,7 @@ class Workflows(Kind):
             identity=self._client.identity,
             reason=reason,
         )
-        try:
-            await self._client.workflow_service.terminate_workflow_execution(request, timeout=_TIMEOUT)
-        except RPCError as error:
-            if error.status not in _GONE:
-                raise
+        await was_taken(self._client.workflow_service.terminate_workflow_execution(request, timeout=_TIMEOUT))
         return (await self._look(token))[0]
 
     async def signal(self, token: OperationToken, name: str, content: Content | None, request_id: str) -> None:
@@ -121,7 +112,7 @@ class Workflows(Kind):
                 await service.signal_workflow_execution(request, retry=True, timeout=_TIMEOUT)
             except RPCError as error:
                 # It has ended or continued as new since we looked.
-                if error.status not in _GONE or attempt == _ATTEMPTS - 1:
+                if error.status not in GONE or attempt == _ATTEMPTS - 1:
                     raise
                 continue
             return
@@ -155,7 +146,7 @@ class Workflows(Kind):
             try:
                 response = await service.update_workflow_execution(request, timeout=_ANSWER_TIMEOUT)
             except RPCError as error:
-                if error.status not in _GONE or attempt == _ATTEMPTS - 1:
+                if error.status not in GONE or attempt == _ATTEMPTS - 1:
                     raise
                 continue
             if response.HasField("outcome"):
