@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from gateway.app._worker import work
 from gateway.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Coroutine, Iterable, Mapping
     from types import FrameType
 
     from gateway.app._live import ConfigSource
@@ -44,6 +45,8 @@ def run(
     mine = 0
     if processes > 1:
         children, mine = _fork(processes)
+        # Whoever holds a listening socket has the kernel take connections for it.
+        _close(admins[:mine] + admins[mine + 1 :] if not children else [public, *admins])
         if children:
             return _supervise(children)
     sockets = Sockets(public=public, admin=admins[mine], own_addresses=own_addresses)
@@ -112,12 +115,22 @@ def _supervise(children: frozenset[int]) -> int:
     while running:
         child, status = os.wait()
         running.discard(child)
-        failed = failed or os.waitstatus_to_exitcode(status) != 0
+        code = os.waitstatus_to_exitcode(status)
+        failed = failed or code != 0
+        if code < 0:
+            # It could not say so itself.
+            print(f"nexus-gateway: process {child} was ended by signal {-code}", file=sys.stderr, flush=True)  # noqa: T201 - as all errors of commands are told
         # One that ended takes the others along: a service manager starts all of them afresh. Those that were told
         # already are left to finish, for a second signal may find them without a handler.
         if not stopping:
             tell(signal.SIGTERM)
     return int(failed)
+
+
+def _close(sockets: Iterable[socket.socket | None]) -> None:
+    for one in sockets:
+        if one is not None:
+            one.close()
 
 
 def _admin_socket(settings: Settings, index: int) -> socket.socket | None:
