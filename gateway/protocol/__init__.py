@@ -24,10 +24,11 @@ from gateway.protocol._headers import (
     WITHHELD_PREFIXES,
     HeaderItems,
     Headers,
+    check_received,
 )
 from gateway.protocol._limits import DEFAULT_LIMITS, Limits
 from gateway.protocol._links import decode_links, encode_link
-from gateway.protocol._metadata import METADATA_PREFIX
+from gateway.protocol._metadata import MAX_METADATA, METADATA_PREFIX
 from gateway.protocol._nexus_errors import (
     handler_error_from_failure,
     handler_error_to_failure,
@@ -74,6 +75,7 @@ __all__ = (
     "DEFAULT_LIMITS",
     "ENDPOINTS_PREFIX",
     "ERROR_TYPES",
+    "MAX_METADATA",
     "METADATA_PREFIX",
     "SERVICES_INFIX",
     "STATUS",
@@ -107,6 +109,7 @@ __all__ = (
     "StartOperation",
     "check_body",
     "check_json",
+    "check_received",
     "decode_completion",
     "decode_duration",
     "decode_failure",

@@ -47,6 +47,12 @@ def content_type(sent: str) -> dict[str, str]:
         (f"application/json;message-type={STRING_VALUE};format=protobuf", b'"a"', JSON_PROTOBUF, b'"a"'),
         (PROTOBUF, MESSAGE, PROTOBUF, MESSAGE),
         ("text/plain; charset=utf-8", b"anything", "text/plain; charset=utf-8", b"anything"),
+        (
+            "application/x-gr\u00fc\u00dfe\U0001f600",
+            b"anything",
+            "application/x-gr\u00fc\u00dfe\U0001f600",
+            b"anything",
+        ),
     ],
 )
 async def test_a_sync_result_comes_in_the_form_of_its_input_in_one_spelling(
@@ -203,3 +209,12 @@ async def test_a_number_that_json_does_not_have_is_refused(echo: Caller, body: b
     answer = await echo.request("POST", ECHO, headers=content_type(JSON), body=body)
     assert (400, "BAD_REQUEST") == (answer.status, answer.error_type)
     assert "is no number in JSON" in answer.message
+
+
+async def test_a_message_is_no_input_of_another_type(orders: Caller) -> None:
+    """Its sender says what it is, and the operation what it takes."""
+    message = "temporal.api.common.v1.WorkflowExecution"
+    headers = {"Content-Type": f"application/json; format=protobuf; message-type={message}"}
+    for path in (PROCESS, "orders.v1/quote"):
+        answer = await orders.request("POST", path, headers=headers, body=b'{"workflowId":"w"}')
+        assert (400, "BAD_REQUEST") == (answer.status, answer.error_type)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
+from google.protobuf.message import DecodeError, Message
 from nexusrpc import Content, HandlerError, HandlerErrorType
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 from temporalio.api.common.v1 import Payload
@@ -17,6 +18,7 @@ from temporalio.common import RawValue
 from gateway.annotations import adapter_of
 from gateway.engines._base import InvalidInput
 from gateway.engines.temporal._json_inputs import read_json
+from gateway.protocol import RemoteProtocolError, check_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from temporalio.converter import PayloadConverter
 
 _MAX_FAULTS = 5
+# Above that they are counted only: to tell of each of a million takes seconds.
+_MAX_TOLD = 200
 
 _ENCODING_BY_TYPE: Mapping[str, bytes] = {
     "application/json": b"json/plain",
@@ -36,6 +40,7 @@ _TYPE_BY_ENCODING: Mapping[str, str] = {
     "json/protobuf": "application/json; format=protobuf; message-type={message_type}",
     "binary/protobuf": "application/x-protobuf; message-type={message_type}",
 }
+_TYPED_BY_SENDER = (bytes, Message, type(None))
 _WHOLE_PAYLOAD = "application/x-temporal-payload"
 # What Temporal's server calls a body of any other type; the type is beside it in the metadata.
 _UNKNOWN = "unknown/nexus-content"
@@ -70,16 +75,16 @@ def payload_of(content: Content) -> Payload:
 
 def content_of(payload: Payload | None) -> Content:
     """The body with the bytes of a payload; null for none."""
-    encoding = payload.metadata.get("encoding", b"").decode("latin-1") if payload is not None else "binary/null"
+    encoding = _text(payload.metadata.get("encoding", b"")) if payload is not None else "binary/null"
     if payload is None or encoding == "binary/null":
         return Content(headers={}, data=b"")
     if encoding == _UNKNOWN and "content-type" in payload.metadata:
-        return Content(headers={"content-type": payload.metadata["content-type"].decode("latin-1")}, data=payload.data)
+        return Content(headers={"content-type": _text(payload.metadata["content-type"])}, data=payload.data)
     template = _TYPE_BY_ENCODING.get(encoding)
     # Further metadata is part of the value: only the whole payload can carry it.
     if template is None or payload.metadata.keys() - {"encoding", "messageType"}:
         return Content(headers={"content-type": _WHOLE_PAYLOAD}, data=payload.SerializeToString())
-    content_type = template.format(message_type=payload.metadata.get("messageType", b"").decode("latin-1"))
+    content_type = template.format(message_type=_text(payload.metadata.get("messageType", b"")))
     return Content(headers={"content-type": content_type}, data=payload.data)
 
 
@@ -123,18 +128,18 @@ class PayloadSerializer:
             if payload.metadata["encoding"] == b"json/plain" and as_type not in (None, Any, RawValue):
                 return read_json(payload.data, as_type)
             value = self._converter.from_payload(payload, as_type)  # type: ignore[arg-type] # the stub leaves None out
-            # The converters for null and binary bodies return what they hold, whatever the type asked for.
-            return value if value is not None and not isinstance(value, bytes) else _checked(value, as_type)
+            # The converters for null, binary bodies and messages return what they hold, whatever the type asked for.
+            return _checked(value, as_type) if isinstance(value, _TYPED_BY_SENDER) else value
         except ValidationError as error:
             raise _misfit(error) from None
         except (ValueError, RuntimeError, KeyError, TypeError) as error:
-            encoding = payload.metadata["encoding"].decode("latin-1")
+            encoding = _text(payload.metadata["encoding"])
             raise InvalidInput(
                 f"the input cannot be read as {encoding}", [("", f"cannot be read as {encoding}")]
             ) from error
 
 
-def _checked(value: bytes | None, as_type: Any) -> Any:  # noqa: ANN401
+def _checked(value: bytes | Message | None, as_type: Any) -> Any:  # noqa: ANN401
     if as_type in (None, Any, type(value)):
         return value
     return _adapter(as_type).validate_python(value, strict=True)
@@ -150,6 +155,9 @@ def _adapter(as_type: Any) -> TypeAdapter[Any]:  # noqa: ANN401 - any annotation
 
 
 def _misfit(error: ValidationError) -> InvalidInput:
+    if error.error_count() > _MAX_TOLD:
+        message = f"the input does not fit the operation's type in {error.error_count()} places"
+        return InvalidInput(message, [("", "does not fit in too many places to name them")])
     found = error.errors(include_url=False, include_context=False, include_input=False)
     faults = [(".".join(str(part) for part in fault["loc"]), fault["msg"]) for fault in found[:_MAX_FAULTS]]
     shown = "; ".join(f"{path or 'input'}: {what}" for path, what in faults)
@@ -165,14 +173,25 @@ def _parse(header: str) -> tuple[str, Mapping[str, str]]:
 
 def _whole(data: bytes) -> Payload:
     try:
-        return Payload.FromString(data)
-    except Exception:  # noqa: BLE001 - protobuf's DecodeError differs between its implementations
+        payload = Payload.FromString(data)
+    except DecodeError:
         raise _bad(f"the body is not a {_WHOLE_PAYLOAD}") from None
+    if payload.metadata.get("encoding") == b"json/plain":
+        try:
+            check_json({"content-type": "application/json"}, payload.data)
+        except RemoteProtocolError as error:
+            raise _bad(error.message) from None
+    return payload
 
 
 def _unknown(content: Content) -> Payload:
     metadata = {"encoding": _UNKNOWN.encode(), "content-type": content.headers["content-type"].encode()}
     return Payload(metadata=metadata, data=content.data)
+
+
+def _text(metadata: bytes) -> str:
+    # What is no UTF-8 stays recognizable as such: no header can carry it.
+    return metadata.decode("utf-8", "surrogateescape")
 
 
 def _bad(message: str) -> HandlerError:

@@ -14,6 +14,11 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from gateway.engines import InvalidInput
 from gateway.engines.temporal._content import PayloadSerializer, content_of, payload_of
 
+
+class ManyLines(BaseModel):
+    lines: list[str]
+
+
 _FORMS: list[tuple[dict[str, str], bytes, dict[str, bytes]]] = [
     ({}, b"", {"encoding": b"binary/null"}),
     ({"content-type": "application/json"}, b'{"a": 1 }', {"encoding": b"json/plain"}),
@@ -181,3 +186,19 @@ async def test_a_type_that_only_content_can_hold_reaches_an_untyped_operation_as
 ) -> None:
     content = Content(headers={"content-type": "text/csv"}, data=b"a;b")
     assert content is await serializer.deserialize(content, Any)
+
+
+async def test_what_does_not_fit_in_too_many_places_is_counted_only() -> None:
+    """To tell of each would take longer than to read it."""
+    body = b'{"lines": [' + b",".join([b"0"] * 1000) + b"]}"
+    serializer = PayloadSerializer(pydantic_data_converter.payload_converter)
+    with pytest.raises(InvalidInput, match="does not fit the operation's type in 1000 places") as caught:
+        await serializer.deserialize(Content(headers={"content-type": "application/json"}, data=body), ManyLines)
+    assert 1 == len(caught.value.faults)
+
+
+async def test_a_number_that_json_does_not_have_is_refused_in_a_whole_payload_too() -> None:
+    payload = Payload(metadata={"encoding": b"json/plain"}, data=b'{"a": NaN}')
+    content = Content(headers={"content-type": "application/x-temporal-payload"}, data=payload.SerializeToString())
+    with pytest.raises(HandlerError, match="NaN is no number in JSON"):
+        await PayloadSerializer(pydantic_data_converter.payload_converter).deserialize(content, RawValue)
