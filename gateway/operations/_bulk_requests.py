@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.operations._bulk import BulkRequest
 from gateway.operations._errors import invalid
 from gateway.operations._parameters import parse_filter, parse_reason
+from gateway.protocol import MAX_METADATA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -66,6 +67,8 @@ def _parameters(value: object) -> Iterator[tuple[str, str]]:
         if name == "status" and isinstance(given, list):
             yield from ((name, _text(name, one)) for one in given)
         elif name == "metadata" and isinstance(given, dict):
+            if len(given) > MAX_METADATA:
+                raise invalid("body.filter.metadata", f"has more than {MAX_METADATA} members")
             yield from ((f"metadata.{key}", _text(f"metadata.{key}", one)) for key, one in given.items())
         else:
             yield name, _text(name, given)

@@ -126,6 +126,8 @@ def _once(parameters: Iterable[tuple[str, str]]) -> dict[str, str]:
         # Several statuses may be given as several parameters; nothing else makes sense twice.
         if name == "status" and name in given:
             given[name] += f",{value}"
+            if len(given[name]) > _LONGEST:
+                raise invalid(name, f"must be at most {_LONGEST} characters, all together")
             continue
         if name in given:
             raise invalid(name, "is given more than once")

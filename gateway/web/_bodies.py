@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import HttpVersion11
 
@@ -12,6 +13,9 @@ from gateway.web._protocol import BODY_ERRORS
 
 if TYPE_CHECKING:
     from aiohttp import web
+
+
+_SURROGATE: Final = re.compile(rb"\\u[dD]")
 
 
 class UnreadableBody(Exception):
@@ -79,8 +83,9 @@ async def read_object(request: web.Request, limit: int, *known: str) -> dict[str
         return {}
     try:
         value = json.loads(body)
-        # Half a surrogate pair is no text that could be passed on.
-        json.dumps(value, ensure_ascii=False).encode()
+        if _SURROGATE.search(body):
+            # Half a surrogate pair is no text that could be passed on.
+            json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise invalid("body", "is not valid JSON") from None
     if not isinstance(value, dict):

@@ -13,6 +13,7 @@ from nexusrpc import Content
 from gateway.engines import BatchKind
 from gateway.operations import Request, bulk_request, invalid, parse_filter, parse_list, parse_reason
 from gateway.plugins import ExposedKind
+from gateway.protocol import check_received
 from gateway.web._api import BEGUN, CALL, json_response
 from gateway.web._bodies import not_yet, read_json, read_object
 
@@ -193,8 +194,10 @@ def _request_id(request: web.Request) -> str | None:
     if len(given) > 1:
         raise invalid("Idempotency-Key", "is not the same as Nexus-Request-Id; send one of them")
     request_id = next(iter(given), None)
-    if request_id is not None and not 0 < len(request_id) <= _LONGEST_ID:
-        raise invalid("Idempotency-Key", f"must be 1 to {_LONGEST_ID} characters")
+    if request_id is not None:
+        if not 0 < len(request_id) <= _LONGEST_ID:
+            raise invalid("Idempotency-Key", f"must be 1 to {_LONGEST_ID} characters")
+        check_received("Idempotency-Key", request_id)
     return request_id
 
 

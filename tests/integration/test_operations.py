@@ -547,3 +547,35 @@ async def test_only_a_fault_of_the_gateways_counts_as_one(
     found = await outcomes()
     assert "NOT_IMPLEMENTED" in found
     assert "INTERNAL" not in found
+
+
+async def test_metadata_of_any_length_that_is_taken_can_be_found_by(
+    orders: Caller, api: OperationsApi, mark: str
+) -> None:
+    """The index takes 2 KiB of them, a caller may send four times as much; what is long is known by its hash."""
+    metadata = {"mark": mark, **{f"k{number}": chr(0xE9) * 200 for number in range(15)}}
+    headers = {f"Nexus-Gateway-Metadata-{key}": value for key, value in metadata.items()}
+    started = await orders.start(PROCESS, large_order(order_id=mark), headers=headers)
+    for key in ("mark", "k14"):
+        [found] = await api.eventually(1, **{f"metadata.{key}": metadata[key], "metadata.mark": mark})
+        assert (started.token, metadata) == (found["token"], found["metadata"])
+    await api.post("operations/terminate", started.token)
+
+
+async def test_a_request_id_that_is_no_text_and_a_filter_beyond_all_measure_are_refused(
+    stack: Stack, orders: Caller, api: OperationsApi, mark: str
+) -> None:
+    started = await orders.start(PROCESS, large_order(order_id=mark))
+    reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(stack.gateway.url).port)
+    head = (
+        "POST /api/v1/operations/clone HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\nContent-Length: 0\r\n"
+        f"Authorization: Bearer {stack.token()}\r\nNexus-Operation-Token: {started.token}\r\n"
+    )
+    writer.write(head.encode() + b"Idempotency-Key: \xff\r\n\r\n")
+    answer = await asyncio.wait_for(reader.read(), 30)
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    for refused in ({"status": ["failed"] * 1000}, {"metadata": {f"k{number}": "v" for number in range(17)}}):
+        answered = await api.post("operations/bulk-cancel", body={"filter": refused, "dry_run": True})
+        assert (400, "INVALID_ARGUMENT") == (answered.status, answered.json["error"]["code"])
+    await api.post("operations/terminate", started.token)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import re
 from datetime import timedelta
 from types import MappingProxyType
@@ -16,6 +17,8 @@ from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.service import RPCError
+
+from gateway.protocol import MAX_METADATA
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -56,13 +59,17 @@ _LOOK_TIMEOUT = timedelta(seconds=2)
 _FRESH_SECONDS = 30.0
 _LOOK_AGAIN_SECONDS = 1.0
 _LONGEST_KEYWORD = 200
+# As JSON, which is what the server measures: it takes 2 KiB for the value of one attribute, for a list as for a text.
+_MOST_BYTES = 1500
+_MOST_BYTES_OF_AN_ENTRY = _MOST_BYTES // MAX_METADATA
 # Nothing that a filter, or the database behind it, reads as anything but itself; "~" begins what is a hash.
 _PLAIN = re.compile(r"[^\x00-\x1f\x7f-\x9f'\"`\\~\ud800-\udfff][^\x00-\x1f\x7f-\x9f'\"`\\\ud800-\udfff]*")
 
 
-def keyword(text: str) -> str:
+def keyword(text: str, most_bytes: int = _MOST_BYTES) -> str:
     """The value of a search attribute for ``text``: itself, or its hash where it is long or holds odd characters."""
-    if len(text) <= _LONGEST_KEYWORD and _PLAIN.fullmatch(text) and text == text.strip():
+    fits = len(text) <= _LONGEST_KEYWORD and len(json.dumps(text)) <= most_bytes
+    if fits and _PLAIN.fullmatch(text) and text == text.strip():
         return text
     return "~" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -78,7 +85,7 @@ def tenant_keyword(tenant: Tenant) -> str:
 
 def metadata_keyword(key: str, value: str) -> str:
     """The entry of ``NexusMetadata`` for one key and value; a key holds no ``=``."""
-    return keyword(f"{key}={value}")
+    return keyword(f"{key}={value}", _MOST_BYTES_OF_AN_ENTRY)
 
 
 def attribute_values(origin: Origin) -> Mapping[str, str | list[str]]:

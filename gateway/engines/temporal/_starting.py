@@ -7,6 +7,7 @@ one started, and so what it gives has to be looked at.
 
 from __future__ import annotations
 
+import re
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     from gateway.model import Origin
 
 
+# "search attribute X is not defined", or "no mapping defined for search attribute X"; others are too large.
+_UNKNOWN_ATTRIBUTE: Final = re.compile(r"search attribute.* is not defined|no mapping defined for search attribute")
 _STARTED: Final = HistoryEvent(event_id=1, event_type=EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED)
 
 
@@ -148,7 +151,7 @@ class Starting:
 
     def refused(self, error: RPCError) -> bool:
         """Whether a start was refused because an attribute has gone since it was looked up."""
-        gone = error.status is RPCStatusCode.INVALID_ARGUMENT and "search attribute" in error.message
+        gone = error.status is RPCStatusCode.INVALID_ARGUMENT and _UNKNOWN_ATTRIBUTE.search(error.message) is not None
         if gone:
             self.attributes.forget()
         return gone
