@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from gateway.engines._base import OperationNotFound
+from gateway.engines._operations import ActionNotSupported
 
 # All at run time: an engine may write batches down, and looks annotations up to read them again.
 from gateway.model import OperationAddress, Origin, Tenant
@@ -32,13 +33,16 @@ class Requester:
 
         Raises:
             OperationNotFound: it is no operation of its owner's.
+            ActionNotSupported: another tenant began it.
         """
         address, engine_token = chosen.address, chosen.engine_token
         mine = chosen.owner == self.tenant
         known = before if before is not None and before.tenant == chosen.owner else None
         if known is None and not mine:
             raise OperationNotFound
-        # Of a workflow that the chosen operation only joined, everything else is another tenant's too.
+        if known is None and before is not None:
+            # The chosen operation only joined it: its input is another tenant's.
+            raise ActionNotSupported("an operation that joined another tenant's workflow cannot be started once more")
         first = known.retry_of if known is not None and retry else None
         return Origin(
             address=address,
