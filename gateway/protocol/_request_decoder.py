@@ -193,10 +193,7 @@ def _request_id(headers: Mapping[str, str], limits: Limits) -> str | None:
 
 
 def _token(received: _Received) -> str:
-    header, parameter = received.headers.get("nexus-operation-token"), received.parameters.get("token")
-    if header and parameter and header != parameter:
-        raise RemoteProtocolError("Nexus-Operation-Token: not the same as the query parameter token; send one of them")
-    token = header or parameter
+    token = received.headers.get("nexus-operation-token") or received.parameters.get("token")
     if not token:
         raise RemoteProtocolError("Nexus-Operation-Token: missing; send the token that start returned")
     if utf8_length(token) > received.limits.token_bytes:

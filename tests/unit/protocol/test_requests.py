@@ -349,7 +349,6 @@ def test_the_token_comes_from_the_header_or_the_query() -> None:
     [
         ("", ()),
         ("?token=", (("Nexus-Operation-Token", ""),)),
-        (f"?token={SECRET}", (("Nexus-Operation-Token", "other"),)),
         (f"?token={'x' * 4097}", ()),
         (f"?token={SECRET}%0A", ()),
         (f"?token={SECRET}%00", ()),
