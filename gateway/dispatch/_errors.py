@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from nexusrpc import HandlerError, HandlerErrorType, OperationError
 
@@ -38,6 +38,9 @@ _TOLD: Mapping[type[BaseException], tuple[str, HandlerErrorType]] = MappingProxy
 )
 
 
+_INTERNAL: Final = frozenset({HandlerErrorType.INTERNAL, HandlerErrorType.UNKNOWN})
+
+
 def not_found(message: str) -> HandlerError:
     """A 404 with this message."""
     return HandlerError(message, type=HandlerErrorType.NOT_FOUND)
@@ -58,7 +61,8 @@ def failed(
             message, kind = next(told for known, told in _TOLD.items() if isinstance(error, known))
             return HandlerFailed(HandlerError(message, type=kind))
         case HandlerError():
-            return HandlerFailed(_without_cause(error))
+            ids = correlation if error.type in _INTERNAL else {}
+            return HandlerFailed(_without_cause(error), details=ids)
     translated = engine.translate(error) if engine is not None else None
     match translated:
         case OperationError():

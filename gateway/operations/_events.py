@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,12 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
     from gateway.engines import OperationEvent
+    from gateway.model import Tenant
     from gateway.operations._access import Access
     from gateway.operations._actions import Request
     from gateway.operations._asking import Target
 
 _HEARTBEAT: Final = b": heartbeat\n\n"
 _LONGEST_ID: Final = 40
+# Temporal answers so many long polls of a namespace at a time, 1,200 by default, and all tenants share them.
+_MOST_OF_A_TENANT: Final = 200
 
 
 class Events:
@@ -31,7 +35,7 @@ class Events:
         self._draining = draining
         self._limit = limit
         self._heartbeat = heartbeat
-        self._open = 0
+        self._open: Counter[Tenant] = Counter()
 
     def follow(self, request: Request, last_event_id: str | None) -> AsyncGenerator[bytes, None]:
         """The stream, from after that event on; it ends with the operation, the caller's right to it or the process.
@@ -42,13 +46,14 @@ class Events:
         target = self._access.only_target(request.asker, request.principal, request.token, Verb.DESCRIBE)
         if last_event_id is not None and not _is_id(last_event_id):
             raise invalid("Last-Event-ID", "is not the id of an event of this stream")
-        if self._open >= self._limit:
+        if self._open.total() >= self._limit or self._open[request.principal.tenant] >= _MOST_OF_A_TENANT:
             raise ApiError("RESOURCE_EXHAUSTED", "too many event streams are open; try again later")
         source = target.engine.operations.events(target.mounted.endpoint, target.engine_token, last_event_id)
         return self._stream(target, source)
 
     async def _stream(self, target: Target, source: AsyncIterator[OperationEvent]) -> AsyncGenerator[bytes, None]:
-        self._open += 1
+        tenant = target.principal.tenant
+        self._open[tenant] += 1
         stopped = asyncio.ensure_future(self._draining.wait())
         try:
             async with aclosing(_generator(source)) as events:
@@ -73,7 +78,9 @@ class Events:
                     coming.cancel()
                     await asyncio.gather(coming, return_exceptions=True)
         finally:
-            self._open -= 1
+            self._open[tenant] -= 1
+            if not self._open[tenant]:
+                del self._open[tenant]
             stopped.cancel()
 
 

@@ -35,6 +35,7 @@ request_id: Final[ContextVar[str | None]] = ContextVar("nexus_request_id", defau
 """The id of the request that the current task works on; every log line carries it."""
 
 # The outcomes that are the gateway's or the engine's fault: the ones that answer with a status of 500 or more.
+_METHOD_NOT_ALLOWED: Final = 405
 _SERVER_FAULTS: Final = frozenset({"UNKNOWN", "INTERNAL", "NOT_IMPLEMENTED", "UNAVAILABLE", "UPSTREAM_TIMEOUT"})
 
 
@@ -193,7 +194,8 @@ class RequestSpan:
             attributes["nexus.request_id"] = self._request_id
         if self._status:
             attributes["http.response.status_code"] = self._status
-        if outcome in _SERVER_FAULTS:
+        # A method that a path does not have is in the protocol's words not implemented, and the client's fault.
+        if outcome in _SERVER_FAULTS and self._status != _METHOD_NOT_ALLOWED:
             attributes["error.type"] = outcome
             span.set_status(StatusCode.ERROR)
         span.update_name(f"nexus.{self._verb} {method}")

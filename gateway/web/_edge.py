@@ -116,6 +116,8 @@ class Edge:
         headers = Headers(request.headers.items())
         form = FailureForm.CURRENT
         with self._telemetry.request_span(OTHER, headers, method=request.method) as span:
+            request_id = str(uuid.uuid4())
+            span.request_id(request_id)
             try:
                 check_head(request, self._header_bytes)
                 endpoint, target = split_target(request.raw_path)
@@ -127,7 +129,7 @@ class Edge:
                     refusal.force_close()
                 return _method_refused(request, refusal, span) if _is_about_method(error) else refusal
             form = parsed.failure_form
-            request_id = (parsed.request_id if isinstance(parsed, StartOperation) else None) or str(uuid.uuid4())
+            request_id = (parsed.request_id if isinstance(parsed, StartOperation) else None) or request_id
             span.verb(_VERBS[type(parsed)])
             span.request_id(request_id)
             incoming = Incoming(

@@ -155,7 +155,9 @@ async def test_each_type_of_handler_error_has_its_status_and_says_whether_to_ret
     answer = await echo.start("echo.v1/fail", {"failure": failure})
     assert (STATUS[expected], expected, "as asked") == (answer.status, answer.error_type, answer.message)
     assert str(expected in RETRYABLE).lower() == answer.headers["Nexus-Request-Retryable"]
-    assert {"type": expected} == answer.json["details"]
+    details = answer.json["details"]
+    assert expected == details.pop("type")
+    assert ({"requestId", "traceId"} if expected == "INTERNAL" else set()) == set(details)
     assert {"content-type": JSON, "content-length": str(len(answer.body))} == answer.content_headers
 
 
