@@ -4,6 +4,7 @@
 interfaces share, ``_nexus`` and ``_api`` the interfaces; the rest are parts that these put together, a file for each.
 """
 
+from gateway.app._certificates import ServerCertificate
 from gateway.app._deliveries import delivery_books
 from gateway.app._live import ConfigSource
 from gateway.app._observing import VERSION
@@ -11,4 +12,13 @@ from gateway.app._plugins import load_plugins
 from gateway.app._processes import run, run_worker
 from gateway.app._set_up import set_up
 
-__all__ = ("VERSION", "ConfigSource", "delivery_books", "load_plugins", "run", "run_worker", "set_up")
+__all__ = (
+    "VERSION",
+    "ConfigSource",
+    "ServerCertificate",
+    "delivery_books",
+    "load_plugins",
+    "run",
+    "run_worker",
+    "set_up",
+)

@@ -4,6 +4,7 @@ from gateway.auth._audit import AuditLog, Auditor, id_of
 from gateway.auth._authenticator import Authenticator, KeysNotLoaded
 from gateway.auth._authorizer import Authorizer, Finding
 from gateway.auth._claims import is_claim_text
+from gateway.auth._keyset import BadKeySet, check_key_file
 from gateway.auth._minting import DevIssuerFiles, MintingError, TokenMinter, generate_dev_issuer
 from gateway.auth._permissions import covers_something
 from gateway.auth._policy import IssuerPolicy, KeyDiscovery, KeyFile, KeyRefresh, KeyUrl
@@ -17,6 +18,7 @@ __all__ = (
     "AuthenticationFailed",
     "Authenticator",
     "Authorizer",
+    "BadKeySet",
     "DevIssuerFiles",
     "Finding",
     "IssuerPolicy",
@@ -32,6 +34,7 @@ __all__ = (
     "Revocation",
     "Revocations",
     "TokenMinter",
+    "check_key_file",
     "covers_something",
     "denials_about",
     "generate_dev_issuer",

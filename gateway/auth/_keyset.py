@@ -11,10 +11,13 @@ from jwt import PyJWK
 from jwt.exceptions import PyJWTError
 
 from gateway.auth._algorithms import FAMILIES, KEY_FORMS, Family
+from gateway.auth._policy import KeyFile
 from gateway.auth._printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
+
+    from gateway.auth._policy import IssuerPolicy
 
 MAX_KEYS = 100
 """Keys of one set that are looked at."""
@@ -79,6 +82,12 @@ def parse_key_set(document: bytes, family: Family, issuer: str) -> KeySet:
     if not by_id:
         raise BadKeySet("the key set holds no usable key")
     return KeySet(tuple(by_id.values()), by_id)
+
+
+def check_key_file(policy: IssuerPolicy) -> None:
+    """Raise BadKeySet for a key set that is there and of no use; one that is not here may well be there."""
+    if isinstance(policy.keys, KeyFile) and policy.keys.path.is_file():
+        parse_key_set(policy.keys.path.read_bytes(), FAMILIES[next(iter(policy.algorithms))], policy.issuer)
 
 
 def _listed(document: bytes) -> list[Any]:

@@ -6,8 +6,8 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from gateway.app import load_plugins
-from gateway.auth import denials_about, rules_about
+from gateway.app import ServerCertificate, load_plugins
+from gateway.auth import BadKeySet, check_key_file, denials_about, rules_about
 from gateway.cli._options import add_config, settings_of
 from gateway.model import Verb
 from gateway.plugins import PluginError
@@ -16,6 +16,7 @@ from gateway.settings import (
     Settings,
     SettingsError,
     endpoints,
+    issuer_policies,
     load_revocations,
     load_stops,
     signing_seeds,
@@ -46,7 +47,7 @@ def run(arguments: Namespace) -> int:
     """Print faults, or the listing."""
     settings = settings_of(arguments)
     registry = _registry(settings, arguments.config)
-    if faults := list(_access_faults(settings)):
+    if faults := [*_access_faults(settings), *_key_faults(settings, arguments.config)]:
         raise SettingsError(faults)
     for warning in _warnings(settings, arguments.config):
         print(f"warning: {warning}", file=sys.stderr)
@@ -75,6 +76,24 @@ def _access_faults(settings: Settings) -> Iterator[str]:
                 load(file)
         except SettingsError as error:
             yield from error.faults
+
+
+def _key_faults(settings: Settings, file: Path) -> Iterator[str]:
+    """What is wrong in the keys and certificates that are here; those that are not may well be there."""
+    for index, policy in enumerate(issuer_policies(settings)):
+        try:
+            check_key_file(policy)
+        except (BadKeySet, OSError) as error:
+            reason = getattr(error, "strerror", None) or error
+            yield f"{file}: issuers.{index}.jwks_file: {reason}"
+    tls = settings.server.tls
+    if tls is not None and all(
+        one is None or one.is_file() for one in (tls.cert_file, tls.key_file, tls.client_ca_file)
+    ):
+        try:
+            ServerCertificate(tls)
+        except SettingsError as error:
+            yield from (f"{file}: {fault}" for fault in error.faults)
 
 
 def _warnings(settings: Settings, file: Path) -> Iterator[str]:

@@ -44,7 +44,7 @@ class ServerSettings(Section):
     public_url: PublicUrl | None = Field(
         default=None,
         description="Where the engine reaches this gateway with completions, also behind a proxy. "
-        "By default http:// with the listener's own host and port.",
+        "By default the listener's own host and port, by https where it has server.tls.",
         examples=["https://nexus.example.com"],
     )
 

@@ -26,6 +26,8 @@ _ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 _NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_MAX_DURATION = timedelta(days=3650)
+_MAX_SIZE = 1 << 40
 _MAX_NAME_BYTES = 1000
 _MAX_HOST = 253
 _MAX_PORT = 65535
@@ -35,14 +37,18 @@ def parse_duration(value: object) -> timedelta:
     """A ``timedelta`` of ``250ms``, ``30s``, ``5m`` or ``1h``.
 
     Raises:
-        ValueError: when it is anything else; a bare number has no unit and is refused.
+        ValueError: when it is anything else, or above ten years; a bare number has no unit and is refused.
     """
     if isinstance(value, timedelta):
         return value
     found = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if found is None:
         raise ValueError("must be a duration with its unit, such as 250ms, 30s, 5m or 1h")
-    return float(found[1]) * _DURATION_UNITS[found[2]]
+    duration = float(found[1]) * _DURATION_UNITS[found[2]]
+    if duration > _MAX_DURATION:
+        # Added to a date it would be none any more.
+        raise ValueError(f"must be at most {format_duration(_MAX_DURATION)}")
+    return duration
 
 
 def format_duration(value: timedelta) -> str:
@@ -57,13 +63,16 @@ def parse_size(value: object) -> object:
     """Bytes of ``512``, ``16KiB``, ``2MiB`` or ``1GiB``.
 
     Raises:
-        ValueError: when it is anything else.
+        ValueError: when it is anything else, or above a tebibyte.
     """
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     found = _SIZE.fullmatch(text) if isinstance(text, str) else None
     if found is None:
         raise ValueError("must be a size in bytes, or with a unit, such as 512, 16KiB or 2MiB")
-    return int(found[1]) * _SIZE_UNITS[found[2]]
+    size = int(found[1]) * _SIZE_UNITS[found[2]]
+    if size > _MAX_SIZE:
+        raise ValueError("must be at most 1024GiB")
+    return size
 
 
 def as_claim_texts(value: object) -> object:
