@@ -35,8 +35,8 @@ def configure(parser: ArgumentParser) -> None:
     """Describe the command's options."""
     parser.description = (
         "Validate FILE and the installed plugins, and print every operation that can be called with who may do what.\n"
-        "What is wrong is printed in one line for each fault, with exit code 1. What depends on the machine that the\n"
-        "gateway will run on, such as a key file or a variable, is only warned about."
+        "What is wrong is printed in one line for each fault, with exit code 1. Of what depends on the machine\n"
+        "that the gateway will run on, such as a key file or a variable, what is missing is only warned about."
     )
     parser.epilog = "example:\n  nexus-gateway check --config config/gateway.yaml"
     add_config(parser)
