@@ -47,7 +47,7 @@ def run(arguments: Namespace) -> int:
     """Print faults, or the listing."""
     settings = settings_of(arguments)
     registry = _registry(settings, arguments.config)
-    if faults := [*_access_faults(settings), *_key_faults(settings, arguments.config)]:
+    if faults := [*_access_faults(settings), *_certificate_faults(settings, arguments.config)]:
         raise SettingsError(faults)
     for warning in _warnings(settings, arguments.config):
         print(f"warning: {warning}", file=sys.stderr)
@@ -78,14 +78,8 @@ def _access_faults(settings: Settings) -> Iterator[str]:
             yield from error.faults
 
 
-def _key_faults(settings: Settings, file: Path) -> Iterator[str]:
-    """What is wrong in the keys and certificates that are here; those that are not may well be there."""
-    for index, policy in enumerate(issuer_policies(settings)):
-        try:
-            check_key_file(policy)
-        except (BadKeySet, OSError) as error:
-            reason = getattr(error, "strerror", None) or error
-            yield f"{file}: issuers.{index}.jwks_file: {reason}"
+def _certificate_faults(settings: Settings, file: Path) -> Iterator[str]:
+    """What is wrong with the listener's certificate, which may well be elsewhere if it is not here."""
     tls = settings.server.tls
     if tls is not None and all(
         one is None or one.is_file() for one in (tls.cert_file, tls.key_file, tls.client_ca_file)
@@ -100,6 +94,12 @@ def _warnings(settings: Settings, file: Path) -> Iterator[str]:
     for key, path in _files(settings):
         if path is not None and not path.is_file():
             yield f"{file}: {key}: there is no file {path}"
+    for index, policy in enumerate(issuer_policies(settings)):
+        try:
+            check_key_file(policy)
+        except (BadKeySet, OSError) as error:
+            # A gateway starts all the same: keys may come later.
+            yield f"{file}: issuers.{index}.jwks_file: {getattr(error, 'strerror', None) or error}"
     for name, engine in settings.engines.items():
         if engine.api_key_env is not None and not os.environ.get(engine.api_key_env):
             yield f"environment: {engine.api_key_env}: is not set (engines.{name}.api_key_env)"
