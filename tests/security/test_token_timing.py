@@ -47,5 +47,6 @@ def test_unknown_foreign_and_altered_tokens_cost_the_same(opened: Callable[[str]
     One's own for another operation does open, and costs a little more: that it is one's own is no secret.
     """
     rounds = [{name: _timed(opened, token) for name, token in BAD.items()} for _ in range(4000)]
-    costs = {name: median(each[name] for each in rounds) for name in BAD}
+    # Within a round, for the machine is not equally fast in all of them.
+    costs = {name: median(each[name] / each["foreign"] for each in rounds) for name in BAD}
     assert max(costs.values()) < 1.25 * min(costs.values()), costs

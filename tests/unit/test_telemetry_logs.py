@@ -8,7 +8,7 @@ import logging
 import warnings
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.telemetry import JsonLines, Telemetry, configure_logging, request_id
@@ -36,6 +36,7 @@ def test_a_record_is_one_json_object_with_time_level_logger_and_message() -> Non
     } == json.loads(JsonLines().format(made))
 
 
+@settings(deadline=None)
 @given(st.text(), st.text(), st.text(min_size=1))
 def test_no_text_can_break_a_line(message: str, value: str, key: str) -> None:
     made = record("%s", message, **{f"x{key}": value, "nested": {key: [value]}})

@@ -6,7 +6,7 @@ import base64
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.engines import MAX_ENGINE_TOKEN_BYTES
@@ -34,17 +34,20 @@ ENGINE_TOKEN = (
 texts = st.text(st.characters(codec="utf-8"), max_size=60)
 
 
+@settings(deadline=None)
 @given(st.lists(texts, max_size=6), st.lists(st.binary(max_size=20), max_size=4))
 def test_what_is_sealed_opens_again_in_its_context(fields: list[str], context: list[bytes]) -> None:
     token = SEALER.seal("callback", fields, context=context)
     assert tuple(fields) == SEALER.open("callback", token, context)
 
 
+@settings(deadline=None)
 @given(st.lists(st.from_regex(r"[A-Za-z0-9_-]{0,40}", fullmatch=True), max_size=4))
 def test_text_that_looks_like_base64url_opens_to_the_same_characters(fields: list[str]) -> None:
     assert tuple(fields) == SEALER.open("page", SEALER.seal("page", fields))
 
 
+@settings(deadline=None)
 @given(texts, st.lists(texts, min_size=5, max_size=5))
 def test_the_same_operation_always_has_the_same_token(engine_token: str, parts: list[str]) -> None:
     """The token in a completion is, character for character, the one that start returned."""
@@ -64,6 +67,7 @@ def test_an_engine_token_in_base64url_is_not_encoded_twice() -> None:
     assert len(token) < len(ENGINE_TOKEN) + 60
 
 
+@settings(deadline=None)
 @given(texts, texts, texts)
 def test_a_token_is_no_longer_for_a_longer_address(endpoint: str, service: str, operation: str) -> None:
     token = SEALER.seal_operation(TENANT, OperationAddress(endpoint, service, operation), ENGINE_TOKEN)
@@ -105,6 +109,7 @@ def test_a_token_opens_only_for_its_tenant_and_operation(tenant: Tenant, address
         SEALER.open_operation(token, tenant, address)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_an_altered_token_never_opens(data: st.DataObject) -> None:
     token = SEALER.seal_operation(TENANT, ADDRESS, ENGINE_TOKEN)
@@ -115,6 +120,7 @@ def test_an_altered_token_never_opens(data: st.DataObject) -> None:
         SEALER.open_operation(altered, TENANT, ADDRESS)
 
 
+@settings(deadline=None)
 @given(st.one_of(st.text(max_size=200), st.from_regex(r"ng1\.(old|new)\.[A-Za-z0-9_-]{1,120}", fullmatch=True)))
 def test_junk_never_opens(junk: str) -> None:
     with pytest.raises(InvalidToken):

@@ -16,7 +16,7 @@ from tests.unit.auth.signing import ISSUER, Signer, key_set
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-QUICK = KeyRefresh(min_interval=0.2, max_interval=30.0, cooldown=0.3, stale_for=60.0, timeout=0.5)
+QUICK = KeyRefresh(min_interval=0.2, max_interval=30.0, cooldown=0.3, stale_for=60.0, timeout=1.0)
 
 
 class Provider:

@@ -6,7 +6,7 @@ import fnmatch
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.auth._globs import operations_of, texts
@@ -46,11 +46,13 @@ def test_a_star_is_any_run_and_a_question_mark_one_character(glob: str, text: st
 simple = st.text("ab*?", max_size=8)
 
 
+@settings(deadline=None)
 @given(simple, st.text("ab", max_size=10))
 def test_globs_match_as_the_standard_library_has_them(glob: str, text: str) -> None:
     assert fnmatch.fnmatchcase(text, glob) is (text in texts([glob]))
 
 
+@settings(deadline=None)
 @given(st.lists(simple, max_size=5), st.text("ab", max_size=10))
 def test_a_list_matches_what_one_of_its_globs_matches(globs: list[str], text: str) -> None:
     assert any(fnmatch.fnmatchcase(text, glob) for glob in globs) is (text in texts(globs))
@@ -101,6 +103,7 @@ def test_a_glob_is_read_for_one_service_at_a_time(glob: str, service: str, opera
     assert operations == operations_of(glob, service)
 
 
+@settings(deadline=None)
 @given(st.text("ab/*?", max_size=8), st.text("ab", min_size=1, max_size=4), st.text("ab", min_size=1, max_size=4))
 def test_names_without_a_slash_match_as_one_text(glob: str, service: str, operation: str) -> None:
     """Where neither name holds a slash, reading service and operation apart changes nothing, except for ``?``."""

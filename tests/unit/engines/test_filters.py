@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.engines import InvalidFilter, OperationFilter, ServiceScope
@@ -78,6 +78,7 @@ def test_what_is_not_understood_is_refused(text: str) -> None:
         checked_filter(text, MINE)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="aA1 ()'\"`\\,=<>!-;/*%\n\x00ORANDNTIex'", max_size=60))
 def test_what_is_let_through_keeps_within_its_parentheses(text: str) -> None:
     """Whatever a caller writes: quotes come in pairs, parentheses close what they opened, and nothing else is left."""
@@ -95,6 +96,7 @@ def test_what_is_let_through_keeps_within_its_parentheses(text: str) -> None:
     assert written == checked_filter(written, MINE)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_a_keyword_holds_nothing_that_a_filter_reads_as_anything_else(text: str) -> None:
     """Names and values of callers stand in filters, as themselves or as a hash."""

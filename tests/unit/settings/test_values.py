@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.settings._values import format_duration, parse_duration, parse_size
@@ -24,6 +24,7 @@ def test_anything_else_is_no_duration(text: object) -> None:
         parse_duration(text)
 
 
+@settings(deadline=None)
 @given(st.integers(min_value=0, max_value=10**9))
 def test_a_duration_reads_back_as_it_is_shown(milliseconds: int) -> None:
     duration = timedelta(milliseconds=milliseconds)
