@@ -277,7 +277,8 @@ async def test_logs_and_spans_hold_no_secrets(stack: Stack, orders: Caller, echo
     told = everything + str([(span.name, span.attributes) for span in spans])
     for secret in secrets:
         assert secret not in told
-    for line in stack.gateway.process.output:
+    # The SDK's core, which is no Python, has a few words of its own.
+    for line in (line for line in stack.gateway.process.output if "temporalio_sdk_core" not in line):
         assert {"ts", "level", "logger", "message"} <= json.loads(line).keys()
     assert [] == [line for line in seen if not {"trace_id", "request_id"} <= json.loads(line).keys()]
 
