@@ -98,7 +98,7 @@ class Authenticator:
         source = source_of(policy)
         keyring = Keyring(
             policy.issuer,
-            FAMILIES[next(iter(policy.algorithms))],
+            policy.family,
             source,
             clock=self._monotonic,
             on_change=lambda: self._verified.forget(policy.issuer),
@@ -220,8 +220,7 @@ class Authenticator:
         issuer = self._issuers.get(name) if isinstance(name, str) else None
         if issuer is None:
             raise AuthenticationFailed(Reason.ISSUER)
-        family = FAMILIES.get(token.algorithm)
-        if family is None or family not in {FAMILIES[name] for name in issuer.policy.algorithms}:
+        if FAMILIES.get(token.algorithm) is not issuer.policy.family:
             raise AuthenticationFailed(Reason.ALGORITHM)
         check_type(token.type, issuer.policy)
         check_dates(token.claims, issuer.policy, self._clock())
@@ -244,7 +243,7 @@ async def _open(name: str, keys: _Keys) -> None:
 
 def _same_keys(one: IssuerPolicy, other: IssuerPolicy) -> bool:
     def keys(policy: IssuerPolicy) -> tuple[object, ...]:
-        return policy.keys, policy.refresh, {FAMILIES[name] for name in policy.algorithms}
+        return policy.keys, policy.refresh, policy.family
 
     return keys(one) == keys(other)
 

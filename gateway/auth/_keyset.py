@@ -87,7 +87,7 @@ def parse_key_set(document: bytes, family: Family, issuer: str) -> KeySet:
 def check_key_file(policy: IssuerPolicy) -> None:
     """Raise BadKeySet for a key set that is there and of no use; one that is not here may well be there."""
     if isinstance(policy.keys, KeyFile) and policy.keys.path.is_file():
-        parse_key_set(policy.keys.path.read_bytes(), FAMILIES[next(iter(policy.algorithms))], policy.issuer)
+        parse_key_set(policy.keys.path.read_bytes(), policy.family, policy.issuer)
 
 
 def _listed(document: bytes) -> list[Any]:

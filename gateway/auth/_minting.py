@@ -20,7 +20,7 @@ from jwt.algorithms import get_default_algorithms
 from jwt.exceptions import PyJWTError
 from jwt.utils import base64url_encode
 
-from gateway.auth._algorithms import FAMILIES, Family
+from gateway.auth._algorithms import Family
 from gateway.auth._keyset import BadKeySet, parse_key_set
 from gateway.auth._policy import IssuerPolicy, KeyFile
 
@@ -64,7 +64,7 @@ class TokenMinter:
         """
         self._policy = policy
         self._clock = clock
-        self._family = FAMILIES[next(iter(policy.algorithms))]
+        self._family = policy.family
         self._key, key_id = _read_key(key_file, self._family)
         self._key_id = key_id or _key_id_in_set(self._key, self._family, policy, key_file)
 

@@ -10,6 +10,8 @@ from gateway.auth._algorithms import FAMILIES
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from gateway.auth._algorithms import Family
+
 
 @dataclass(frozen=True, slots=True)
 class KeyFile:
@@ -75,3 +77,8 @@ class IssuerPolicy:
             raise ValueError("an issuer needs an audience")
         if not self.algorithms <= FAMILIES.keys() or len({FAMILIES[name] for name in self.algorithms}) != 1:
             raise ValueError("an issuer needs signature algorithms of exactly one family")
+
+    @property
+    def family(self) -> Family:
+        """The one family of its algorithms."""
+        return FAMILIES[next(iter(self.algorithms))]
