@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from nexusrpc import HandlerError, HandlerErrorType, OperationError
 
 from gateway.engines import Engine, RequestIdReused, TooManyPolls
-from gateway.protocol import HandlerFailed, OperationFailed, RemoteProtocolError
+from gateway.protocol import HandlerFailed, OperationFailed, RemoteProtocolError, wire_type
 from gateway.tokens import InvalidToken
 
 if TYPE_CHECKING:
@@ -38,9 +38,6 @@ _TOLD: Mapping[type[BaseException], tuple[str, HandlerErrorType]] = MappingProxy
 )
 
 
-_INTERNAL: Final = frozenset({HandlerErrorType.INTERNAL, HandlerErrorType.UNKNOWN})
-
-
 def not_found(message: str) -> HandlerError:
     """A 404 with this message."""
     return HandlerError(message, type=HandlerErrorType.NOT_FOUND)
@@ -61,7 +58,7 @@ def failed(
             message, kind = next(told for known, told in _TOLD.items() if isinstance(error, known))
             return HandlerFailed(HandlerError(message, type=kind))
         case HandlerError():
-            ids = correlation if error.type in _INTERNAL else {}
+            ids = correlation if wire_type(error.type) is HandlerErrorType.INTERNAL else {}
             return HandlerFailed(_without_cause(error), details=ids)
     translated = engine.translate(error) if engine is not None else None
     match translated:

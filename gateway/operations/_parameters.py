@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gateway.model import OperationStatus, PartialAddress
 from gateway.operations._errors import invalid
-from gateway.protocol import RemoteProtocolError, decode_timestamp
+from gateway.protocol import MAX_METADATA, RemoteProtocolError, decode_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 MAX_PAGE_SIZE: Final = 200
 DEFAULT_PAGE_SIZE: Final = 50
 _METADATA: Final = "metadata."
-_MAX_METADATA: Final = 16
 _LONGEST: Final = 2000
 _LONGEST_REASON: Final = 1000
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -90,8 +89,8 @@ def _wanted(given: dict[str, str]) -> Wanted:
     metadata = {
         name.removeprefix(_METADATA).lower(): given.pop(name) for name in [*given] if name.startswith(_METADATA)
     }
-    if len(metadata) > _MAX_METADATA or "" in metadata:
-        raise invalid("metadata", f"name 1 to {_MAX_METADATA} keys, each as metadata.<key>")
+    if len(metadata) > MAX_METADATA or "" in metadata:
+        raise invalid("metadata", f"name 1 to {MAX_METADATA} keys, each as metadata.<key>")
     statuses = _statuses(given.pop("status", None))
     for name in given:
         if name not in _NAMES:
