@@ -46,9 +46,10 @@ def run(
     if processes > 1:
         children, mine = _fork(processes)
         # Whoever holds a listening socket has the kernel take connections for it.
-        _close(admins[:mine] + admins[mine + 1 :] if not children else [public, *admins])
         if children:
+            _close([public, *admins])
             return _supervise(children)
+        _close(admins[:mine] + admins[mine + 1 :])
     sockets = Sockets(public=public, admin=admins[mine], own_addresses=own_addresses)
     return _run(serve(settings, environ, sockets, source))
 

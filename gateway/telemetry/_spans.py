@@ -34,8 +34,8 @@ AttributeValue = str | bool | int | float
 request_id: Final[ContextVar[str | None]] = ContextVar("nexus_request_id", default=None)
 """The id of the request that the current task works on; every log line carries it."""
 
-# The outcomes that are the gateway's or the engine's fault: the ones that answer with a status of 500 or more.
 _METHOD_NOT_ALLOWED: Final = 405
+# The outcomes that are the gateway's or the engine's fault: the ones that answer with a status of 500 or more.
 _SERVER_FAULTS: Final = frozenset({"UNKNOWN", "INTERNAL", "NOT_IMPLEMENTED", "UNAVAILABLE", "UPSTREAM_TIMEOUT"})
 
 

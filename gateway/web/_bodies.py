@@ -32,9 +32,8 @@ class BodyTooLate(UnreadableBody):
 
 async def read_body(request: web.Request, limit: int) -> bytes:
     """The whole body. Raises UnreadableBody; BodyTooLong as soon as it is known to exceed ``limit`` bytes."""
-    too_long = BodyTooLong(f"is longer than {limit} bytes")
     if (request.content_length or 0) > limit:
-        raise too_long
+        raise _too_long(limit)
     chunks: list[bytes] = []
     size = 0
     try:
@@ -43,7 +42,7 @@ async def read_body(request: web.Request, limit: int) -> bytes:
             chunk = await request.content.readany()
             size += len(chunk)
             if size > limit:
-                raise too_long
+                raise _too_long(limit)
             chunks.append(chunk)
     except BODY_ERRORS:
         raise UnreadableBody("ended early or is malformed") from None
@@ -99,6 +98,10 @@ async def read_object(request: web.Request, limit: int, *known: str) -> dict[str
 async def not_yet(request: web.Request) -> None:
     """Leave ``Expect: 100-continue`` to whoever reads the body: it is not asked for before its sender is known."""
     del request
+
+
+def _too_long(limit: int) -> BodyTooLong:
+    return BodyTooLong(f"is longer than {limit} bytes")
 
 
 async def _ask_for(request: web.Request) -> None:
