@@ -28,6 +28,25 @@ async def statuses(stack: Stack, lines: list[str], body: bytes = b"") -> list[in
     return [int(status) for status in re.findall(rb"HTTP/1\.[01] (\d{3})", answer)]
 
 
+async def announcing(
+    stack: Stack, path: str, length: int, *more: str
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection that has sent the head of a request, with a good token, and nothing of its body yet."""
+    url = urlsplit(stack.gateway.url)
+    reader, writer = await asyncio.open_connection(url.hostname, url.port)
+    head = [
+        f"POST {path} HTTP/1.1",
+        f"Authorization: Bearer {stack.token()}",
+        "Host: gateway",
+        "Content-Type: application/json",
+        f"Content-Length: {length}",
+        "Connection: close",
+        *more,
+    ]
+    writer.write("\r\n".join([*head, "", ""]).encode())
+    return reader, writer
+
+
 NULL = ["Host: gateway", "Content-Length: 0"]
 SMUGGLED = b"0\r\n\r\nGET /nexus/endpoints/echo/services/x/y HTTP/1.1\r\nHost: gateway\r\n\r\n"
 
@@ -117,18 +136,7 @@ async def test_an_expectation_is_not_repeated(stack: Stack, method: str, path: s
 async def test_a_body_that_is_declared_too_long_is_refused_before_it_comes(
     stack: Stack, path: str, more: list[str]
 ) -> None:
-    url = urlsplit(stack.gateway.url)
-    reader, writer = await asyncio.open_connection(url.hostname, url.port)
-    head = [
-        f"POST {path} HTTP/1.1",
-        f"Authorization: Bearer {stack.token()}",
-        "Host: gateway",
-        "Content-Type: application/json",
-        f"Content-Length: {(2 << 20) + 1}",
-        "Connection: close",
-        *more,
-    ]
-    writer.write("\r\n".join([*head, "", ""]).encode())
+    reader, writer = await announcing(stack, path, (2 << 20) + 1, *more)
     assert b"HTTP/1.1 400 " == await asyncio.wait_for(reader.readexactly(13), 2)
     writer.close()
 
@@ -143,18 +151,7 @@ async def test_a_body_that_is_declared_too_long_is_refused_before_it_comes(
 async def test_a_client_that_waits_for_leave_gets_it_and_then_its_answer(
     stack: Stack, path: str, body: bytes, status: int, answered: bytes
 ) -> None:
-    url = urlsplit(stack.gateway.url)
-    reader, writer = await asyncio.open_connection(url.hostname, url.port)
-    head = [
-        f"POST {path} HTTP/1.1",
-        f"Authorization: Bearer {stack.token()}",
-        "Host: gateway",
-        "Content-Type: application/json",
-        f"Content-Length: {len(body)}",
-        "Expect: 100-continue",
-        "Connection: close",
-    ]
-    writer.write("\r\n".join([*head, "", ""]).encode())
+    reader, writer = await announcing(stack, path, len(body), "Expect: 100-continue")
     assert b"HTTP/1.1 100 Continue\r\n\r\n" == await asyncio.wait_for(reader.readexactly(25), 5)
     writer.write(body)
     answer = await asyncio.wait_for(reader.read(), 5)
